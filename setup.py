@@ -47,7 +47,7 @@ def extensions() -> list[Extension]:
     """Return one extension for each compiled file of `_cext/`, translated to C under `build/c/`."""
     lay_out_package()
     modules = [
-        Extension(f"qstack._cext.{source.stem}", [str(source)], extra_compile_args=["-O3"], libraries=["m"])
+        Extension(f"qstack._cext.{source.stem}", [str(source)], extra_compile_args=["-O3", "-g0"], libraries=["m"])
         for source in sorted(CEXT.iterdir())
         if is_compiled(source)
     ]
