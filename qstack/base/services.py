@@ -1,0 +1,298 @@
+"""The services that protocols offer one another, as values.
+
+Protocols never import one another. Where one needs another's service it yields one of these as an effect; `node` gives
+it to the protocol named in the comment by one table and drains the effects that follow before it returns. Names:
+imperative for a request, past participle for what has happened.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+from qstack.base.effects import Seal
+from qstack.base.errors import ErrorCode
+from qstack.base.ids import CircuitId, Label, LinkId, PurposeId, Qna, QubitId
+from qstack.base.locator import Locator
+from qstack.base.time import DomainTime, Instant
+
+__all__ = [
+    "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "EndPairReady",
+    "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady", "PairsFailed", "PeerDown",
+    "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit", "ReleaseLink",
+    "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
+]  # fmt: skip
+
+
+# --- qarp and session: who is where, and is it really they -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnsurePeer:
+    """node -> qarp (HOP) or session (END): a session with `peer` is wanted."""
+
+    peer: Qna
+    seal: Seal = Seal.HOP
+
+
+@dataclass(frozen=True, slots=True)
+class PeerResolved:
+    """qarp -> session: traffic for `peer` may go to `locator`; connect when there is no session."""
+
+    peer: Qna
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUnresolved:
+    """qarp -> node: nobody answers for `peer`; drop what waits for it."""
+
+    peer: Qna
+
+
+@dataclass(frozen=True, slots=True)
+class ProveClaim:
+    """qarp -> session: somebody at `locator` claims to be `peer`; a handshake must show it."""
+
+    peer: Qna
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimProved:
+    """session -> qarp: a completed handshake with `locator` proved `peer`."""
+
+    peer: Qna
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRefuted:
+    """session -> qarp: no handshake with `locator`, or it proved somebody else."""
+
+    peer: Qna
+    locator: Locator
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """session -> everybody: a new epoch with `peer` has begun. For HOP, `locator` is where it is."""
+
+    peer: Qna
+    seal: Seal
+    locator: Locator | None = None
+    urn_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """session -> everybody: the epoch with `peer` is over; all state that hung on it is to be aborted."""
+
+    peer: Qna
+    seal: Seal
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHeard:
+    """node -> qarp: a sealed datagram of `peer` came from `locator` (confirms reachability, RFC 4861 section 7.3.1)."""
+
+    peer: Qna
+    locator: Locator
+
+
+# --- link, for circuit ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveLink:
+    """circuit -> link: keep `memories` memories and link time towards `neighbour` for `label`.
+
+    Answered by `LinkReserved` or `LinkRefused` before `node` returns.
+    """
+
+    neighbour: Qna
+    label: Label
+    memories: int
+    min_fidelity: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReserved:
+    """link -> circuit: kept. `link_fidelity` is what a fresh pair is expected to have."""
+
+    neighbour: Qna
+    label: Label
+    link: LinkId
+    link_fidelity: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRefused:
+    """link -> circuit: not to be had."""
+
+    neighbour: Qna
+    label: Label
+    reason: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLink:
+    """circuit -> link: give back all that is kept, queued or held for `label` towards `neighbour`."""
+
+    neighbour: Qna
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPairs:
+    """circuit -> link, at the upstream end of a link: make `number` pairs for `label` (EGP CREATE, type keep)."""
+
+    neighbour: Qna
+    label: Label
+    number: int
+    min_fidelity: float
+    purpose: PurposeId
+    deadline_ns: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPairs:
+    """circuit -> link, at the upstream end: stop making pairs for `label`; those delivered stay."""
+
+    neighbour: Qna
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class PairReady:
+    """link -> circuit, at both ends of a link (EGP OK): pair `sequence` of `label` exists.
+
+    Both ends are told the same `sequence` (0, 1, ... per label, in order, gaps where a pair was lost) and `bell_index`
+    (`qstack.quantum.bell.BellIndex`). `correlation` is the estimated state at `created` (16 floats, row-major R_ij with
+    the upstream end's qubit first).
+    """
+
+    neighbour: Qna
+    label: Label
+    sequence: int
+    qubit: QubitId
+    bell_index: int
+    created: DomainTime
+    correlation: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairsFailed:
+    """link -> circuit: the request for `label` ends without (all of) its pairs."""
+
+    neighbour: Qna
+    label: Label
+    reason: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class PairExpired:
+    """link -> circuit (EGP EXPIRE): a delivered pair is revoked; its qubit is already free."""
+
+    neighbour: Qna
+    label: Label
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class QubitsFreed:
+    """circuit or unit -> link: these memories hold nothing any more (swapped, measured or given up).
+
+    `discard` says that the device has still to be told to release them.
+    """
+
+    qubits: tuple[QubitId, ...]
+    discard: bool = False
+
+
+# --- circuit, for unit -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCircuit:
+    """unit -> circuit: bring `number` end-to-end pairs with `destination`. `context` travels with the reservation and
+    tells the far unit what it is for (16 octets)."""
+
+    destination: Qna
+    context: bytes
+    number: int
+    min_fidelity: float
+    deadline_ns: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitReady:
+    """circuit -> unit, at both ends: reserved; pairs follow."""
+
+    circuit: CircuitId
+    context: bytes
+    remote: Qna
+    head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndPairReady:
+    """circuit -> unit, at both ends: an end-to-end pair, tracked.
+
+    `pair` is the same number at both ends (the head's sequence). The state is |bell_index> up to noise: the Pauli frame,
+    never corrected implicitly. `fidelity` is the estimate towards that Bell state at `as_of`; `expires_ns` when the
+    estimate leaves what was asked, 0 for never.
+    """
+
+    circuit: CircuitId
+    pair: int
+    qubit: QubitId
+    bell_index: int
+    fidelity: float
+    as_of: DomainTime
+    expires_ns: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitFailed:
+    """circuit -> unit, at the head: no reservation. `domain_of` speaks for the place that refused."""
+
+    context: bytes
+    reason: ErrorCode
+    refused_by: Qna
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitClosed:
+    """circuit -> unit, at both ends: over; nothing of it is held any more."""
+
+    circuit: CircuitId
+    context: bytes
+    reason: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCircuit:
+    """unit -> circuit, at either end: tear it down."""
+
+    circuit: CircuitId
+    reason: ErrorCode = ErrorCode.UNSPECIFIED
+
+
+# --- route, for everybody ----------------------------------------------------------------------------------------
+
+
+class Routes(Interface):
+    """What `route` knows; handed to the protocols that need it, read only."""
+
+    def next_hop(self, destination: Qna) -> Qna | None:
+        """The neighbour towards `destination`; itself when it is a neighbour; None when there is no way."""
+
+    def destination_of(self, urn: str) -> Qna | None:
+        """The node that serves the longest announced prefix of an endpoint URN, or the border towards it."""
+
+    def is_neighbour(self, node: Qna) -> bool:
+        """Whether `node` is a UDP neighbour."""
+
+    def quantum_next_hop(self, destination: Qna) -> Qna | None:
+        """The neighbour over a quantum link on the way to `destination`."""
