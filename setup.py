@@ -2,11 +2,11 @@
 
 Three laws:
 
-* `_cext/` stands at the top of the tree and is installed as `qstack._cext`. Cython looks for `.pxd` files by package
-  path, and would *silently* ignore an augmenting `.pxd` (the module compiles, runs, and is not typed). So the package
-  path is laid out for it under `build/cy/`, where `qstack/_cext` is a link to `_cext/`.
-* Every `.pyx`, and every `.py` with a `.pxd` of the same name, is an extension module: adding a file is enough.
-* A build that fails is an error. There is no fall-back to the uncompiled source, and a wheel does not carry it.
+* `_cext/` stands at the top of the tree and is installed as `qstack._cext`. Cython looks for `.pxd` files by
+  package path, and would *silently* ignore an augmenting `.pxd`: the module compiles, runs, and is not typed.
+  So the package path is laid out for it under `build/cy/`, where `qstack/_cext` is a link to `_cext/`.
+* Every `.pyx`, and every `.py` with a `.pxd` of its name, is an extension module: adding a file is enough.
+* A build that fails is an error. There is no fall-back to the uncompiled source, which no wheel carries.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
@@ -44,25 +45,32 @@ def lay_out_package() -> None:
 
 
 def extensions() -> list[Extension]:
-    """Return one extension for each compiled file of `_cext/`, translated to C under `build/c/`."""
-    lay_out_package()
-    modules = [
-        Extension(f"qstack._cext.{source.stem}", [str(source)], extra_compile_args=["-O3", "-g0"], libraries=["m"])
+    """Return one extension for each compiled file of `_cext/`."""
+    return [
+        Extension(f"qstack._cext.{source.stem}", [str(source)], extra_compile_args=["-O3", "-g0"])
         for source in sorted(CEXT.iterdir())
         if is_compiled(source)
     ]
-    translated: list[Extension] = cythonize(
-        modules,
-        include_path=[str(PACKAGE_LAYOUT)],
-        build_dir=str(GENERATED_C),
-        language_level=3,
-        quiet=True,
-    )
-    return translated
+
+
+class BuildExtensions(build_ext):
+    """Translate to C under `build/c/` when extensions are built, and only then: metadata and sdist need no C."""
+
+    def finalize_options(self) -> None:
+        if not self.finalized:
+            lay_out_package()
+            self.distribution.ext_modules[:] = cythonize(
+                self.distribution.ext_modules,
+                include_path=[str(PACKAGE_LAYOUT)],
+                build_dir=str(GENERATED_C),
+                language_level=3,
+                quiet=True,
+            )
+        super().finalize_options()
 
 
 class BuildPython(build_py):
-    """Python files of the wheel: no uncompiled twins, no leftovers, and the Wireshark plugin beside its room."""
+    """Python files of the wheel: no uncompiled twins, no leftovers, and the Wireshark plugin in its room."""
 
     def run(self) -> None:
         if not self.editable_mode:
@@ -99,5 +107,5 @@ setup(
     include_package_data=False,
     ext_modules=extensions(),
     data_files=manual_pages(),
-    cmdclass={"build_py": BuildPython},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildPython},
 )
