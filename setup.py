@@ -56,17 +56,18 @@ def extensions() -> list[Extension]:
 class BuildExtensions(build_ext):
     """Translate to C under `build/c/` when extensions are built, and only then: metadata and sdist need no C."""
 
-    def finalize_options(self) -> None:
-        if not self.finalized:
-            lay_out_package()
-            self.distribution.ext_modules[:] = cythonize(
-                self.distribution.ext_modules,
-                include_path=[str(PACKAGE_LAYOUT)],
-                build_dir=str(GENERATED_C),
-                language_level=3,
-                quiet=True,
-            )
-        super().finalize_options()
+    def build_extensions(self) -> None:
+        lay_out_package()
+        translated = cythonize(
+            list(self.extensions),
+            include_path=[str(PACKAGE_LAYOUT)],
+            build_dir=str(GENERATED_C),
+            language_level=3,
+            quiet=True,
+        )
+        for extension, in_c in zip(self.extensions, translated, strict=True):
+            extension.sources, extension.depends = in_c.sources, in_c.depends
+        super().build_extensions()
 
 
 class BuildPython(build_py):
