@@ -1,0 +1,139 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Arithmetic on one correlation matrix, inlined into whoever cimports it. Theory: engine.pyx.
+
+A matrix is sixteen doubles, r[4 * i + j]. A half is 0 (index i) or 1 (index j). `own` is the stride of a half's index
+and `other` that of its partner's: one is 4 and the other 1, so their sum is 5.
+"""
+
+from libc.math cimport exp
+from libc.stdint cimport uint8_t, uint32_t
+
+
+cdef inline int own_stride(uint32_t half) noexcept nogil:
+    return 1 if half else 4
+
+
+cdef inline void pauli_signs(uint8_t frame, double* signs) noexcept nogil:
+    """Signs that the Pauli of two frame bits (1 = Z part, 2 = X part) gives to I, X, Y, Z."""
+    signs[0] = 1.0
+    signs[1] = 1.0 - 2.0 * (frame & 1)
+    signs[3] = 1.0 - (frame & 2)
+    signs[2] = signs[1] * signs[3]
+
+
+cdef inline void bell_signs(uint8_t bell, double* signs) noexcept nogil:
+    """Diagonal of the correlation matrix of a Bell state; D_k of a swap."""
+    pauli_signs(bell, signs)
+    signs[2] = -signs[2]
+
+
+cdef inline int row_of_basis(uint8_t basis) noexcept nogil:
+    """Basis Z 0, X 1, Y 2 to its row in I, X, Y, Z."""
+    return 3 if basis == 0 else basis
+
+
+cdef inline double survival(double elapsed_ns, double lifetime_ns) noexcept nogil:
+    return exp(-elapsed_ns / lifetime_ns) if lifetime_ns > 0.0 else 1.0
+
+
+cdef inline void transfer(double* r, uint32_t half, double e1, double e2) noexcept nogil:
+    """Let one half relax and dephase."""
+    cdef int own = own_stride(half)
+    cdef int other = 5 - own
+    cdef double* column
+    cdef int j
+    for j in range(4):
+        column = r + j * other
+        column[own] *= e2
+        column[2 * own] *= e2
+        column[3 * own] = e1 * column[3 * own] + (1.0 - e1) * column[0]
+
+
+cdef inline void trace_out(double* r, uint32_t half) noexcept nogil:
+    """Forget one half: its index becomes maximally mixed."""
+    cdef int own = own_stride(half)
+    cdef int other = 5 - own
+    cdef int i, j
+    for j in range(4):
+        for i in range(1, 4):
+            r[j * other + i * own] = 0.0
+
+
+cdef inline void turn(double* r, uint32_t half, uint8_t pauli) noexcept nogil:
+    """Apply a Pauli to one half."""
+    cdef int own = own_stride(half)
+    cdef int other = 5 - own
+    cdef double signs[4]
+    cdef int i, j
+    pauli_signs(pauli, signs)
+    for j in range(4):
+        for i in range(1, 4):
+            r[j * other + i * own] *= signs[i]
+
+
+cdef inline void collapse(double* r, uint32_t half, int row, double sign, double weight) noexcept nogil:
+    """Project one half on the eigenstate of s_row with `sign`; weight = 1 + sign * <s_row>."""
+    cdef int own = own_stride(half)
+    cdef int other = 5 - own
+    cdef double bloch
+    cdef int i, j
+    for j in range(4):
+        bloch = (r[j * other] + sign * r[j * other + row * own]) / weight if j else 1.0
+        for i in range(4):
+            r[j * other + i * own] = 0.0
+        r[j * other] = bloch
+        r[j * other + row * own] = sign * bloch
+
+
+cdef inline void contract(const double* r, int r_bound, const double* s, int s_bound, uint8_t bell, double norm,
+                          double* joined) noexcept nogil:
+    """joined = R D S / norm over the bound (measured) indices; R's free index first, S's second."""
+    cdef double signs[4]
+    cdef double weighted[4]
+    cdef int r_free = 5 - r_bound
+    cdef int s_free = 5 - s_bound
+    cdef int i, j, m
+    bell_signs(bell, signs)
+    for i in range(4):
+        for m in range(4):
+            weighted[m] = r[i * r_free + m * r_bound] * signs[m] / norm
+        for j in range(4):
+            joined[4 * i + j] = (weighted[0] * s[j * s_free] + weighted[1] * s[j * s_free + s_bound]
+                                 + weighted[2] * s[j * s_free + 2 * s_bound]
+                                 + weighted[3] * s[j * s_free + 3 * s_bound])
+    joined[0] = 1.0
+
+
+cdef inline uint8_t draw_bell(const double* r, int r_bound, const double* s, int s_bound, double uniform,
+                              double* norm) noexcept nogil:
+    """Choose a Bell outcome by one uniform draw; norm = four times its probability."""
+    cdef double signs[4]
+    cdef double left = 4.0 * uniform
+    cdef double likeliest = -1.0
+    cdef double weight
+    cdef uint8_t best = 0
+    cdef uint8_t k
+    cdef int m
+    for k in range(4):
+        bell_signs(k, signs)
+        weight = 0.0
+        for m in range(4):
+            weight += r[m * r_bound] * signs[m] * s[m * s_bound]
+        if weight > likeliest:
+            likeliest = weight
+            best = k
+        if weight > 1e-14:
+            if left < weight:
+                norm[0] = weight
+                return k
+            left -= weight
+    # Rounding let the draw fall past the last outcome: never answer with one that cannot be.
+    norm[0] = likeliest
+    return best
+
+
+cdef inline double plus_probability(double expectation) noexcept nogil:
+    """Probability of eigenvalue +1; what rounding left of an impossible outcome is none."""
+    if expectation > 1.0 - 1e-14:
+        return 1.0
+    return (1.0 + expectation) / 2.0 if expectation > -1.0 + 1e-14 else 0.0
