@@ -10,9 +10,12 @@ from enum import Enum, unique
 from typing import Protocol as Interface
 
 from qstack.base.ids import Label, Qna
-from qstack.base.locator import Locator
+from qstack.base.locator import Arrival, Locator
 
-__all__ = ["CallDevice", "Count", "Encodable", "Log", "Seal", "SendMessage", "SendUnsealed", "Severity"]
+__all__ = ["NO_LABEL", "CallDevice", "Count", "Encodable", "Log", "Seal", "SendMessage", "SendUnsealed", "Sender",
+           "Severity", "TellClient"]  # fmt: skip
+
+NO_LABEL = Label(0)
 
 
 class Encodable(Interface):
@@ -46,7 +49,22 @@ class SendMessage:
     destination: Qna
     message: Encodable
     seal: Seal = Seal.HOP
-    label: Label = Label(0)
+    label: Label = NO_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom a received message is from. `seal` None: unsealed, so `qna` is only claimed; HOP or END: proved.
+
+    With HOP, `qna` is the header's source: the neighbour itself, or, for what is forwarded by QNA, an end in whose name
+    the neighbour speaks (`neighbour` then differs).
+    """
+
+    qna: Qna
+    seal: Seal | None
+    arrival: Arrival
+    neighbour: Qna
+    label: Label = NO_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,14 @@ class CallDevice:
     number in its top 8 bits, by which the result finds its way back."""
 
     request: Encodable
+
+
+@dataclass(frozen=True, slots=True)
+class TellClient:
+    """Send `message` (of the control table) to the application `client`."""
+
+    client: int
+    message: Encodable
 
 
 @unique

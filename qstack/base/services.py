@@ -17,8 +17,8 @@ from qstack.base.time import DomainTime, Instant
 __all__ = [
     "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "EndPairReady",
     "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady", "PairsFailed", "PeerDown",
-    "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit", "ReleaseLink",
-    "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
+    "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit",
+    "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
 ]  # fmt: skip
 
 
@@ -239,9 +239,9 @@ class CircuitReady:
 class EndPairReady:
     """circuit -> unit, at both ends: an end-to-end pair, tracked.
 
-    `pair` is the same number at both ends (the head's sequence). The state is |bell_index> up to noise: the Pauli frame,
-    never corrected implicitly. `fidelity` is the estimate towards that Bell state at `as_of`; `expires_ns` when the
-    estimate leaves what was asked, 0 for never.
+    `pair` is the same number at both ends (the head's sequence). The state is |bell_index> up to noise: the Pauli
+    frame, never corrected implicitly. `fidelity` is the estimate towards that Bell state at `as_of`; `expires_ns` when
+    the estimate leaves what was asked, 0 for never.
     """
 
     circuit: CircuitId

@@ -5,8 +5,7 @@ nothing an application says about itself counts. Operators use the JSON of `qsta
 frame's first octet is always below 0x40, a JSON object's is 0x7B.
 """
 
-from enum import IntEnum, unique
-
+from qstack.base.bell import Basis
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Qna
 from qstack.base.time import DomainTime
@@ -32,21 +31,12 @@ from qstack.wire.value import Message, Record
 
 __all__ = [
     "MAXIMUM_FRAME", "Accepted", "ClaimEndpoint", "CloseUnit", "Delivered", "Failed", "MeasurePairs",
-    "MeasurementBasis", "OpenUnit", "PairBasis", "PairDelivered", "PairOutcome", "PairsMeasured", "Refused",
+    "OpenUnit", "PairBasis", "PairDelivered", "PairOutcome", "PairsMeasured", "Refused",
     "ReleasePairs", "UnitStarted",
 ]  # fmt: skip
 
 MAXIMUM_FRAME = 0x3FFF
 _UNIT = "daemon's handle of the unit"
-
-
-@unique
-class MeasurementBasis(IntEnum):
-    """Pauli basis of a measurement (numbering of the link-layer interface)."""
-
-    Z = 0
-    X = 1
-    Y = 2
 
 
 class ClaimEndpoint(Message, protocol=Protocol.CONTROL, code=1):
@@ -78,7 +68,7 @@ class PairBasis(Record):
     """A pair and how to measure it."""
 
     pair: int = u32("pair number", req="UNIT-6.1-4")
-    basis: int = enum(8, MeasurementBasis, "Pauli basis", req="UNIT-6.1-4")
+    basis: int = enum(8, Basis, "Pauli basis", req="UNIT-6.1-4")
 
 
 class MeasurePairs(Message, protocol=Protocol.CONTROL, code=4):
@@ -151,7 +141,7 @@ class PairDelivered(Message, protocol=Protocol.CONTROL, code=20):
 
 
 class PairOutcome(Record):
-    """The outcome of one measurement, with the Pauli frame taken into account at the tail alone."""
+    """The raw outcome of one measurement: the Pauli frame is the application's to take into account."""
 
     pair: int = u32("pair number", req="UNIT-6.2-7")
     outcome: int = u8("0 or 1", req="UNIT-6.2-7")

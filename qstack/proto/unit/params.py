@@ -1,0 +1,29 @@
+"""Numbers of the unit protocol."""
+
+from dataclasses import dataclass
+
+from qstack.base.units import SECOND_NS
+
+__all__ = ["CONTEXT_OCTETS", "MAXIMUM_ROUNDS", "NONCE_OCTETS", "PAD_BITS", "UnitParameters"]
+
+# Of the protocol
+NONCE_OCTETS = 16  # UNIT-4.1-7
+CONTEXT_OCTETS = 16  # UNIT-4.2-2
+PAD_BITS = 128  # UNIT-4.4-1
+MAXIMUM_ROUNDS = 4_096  # section 7: what `present` holds
+
+
+@dataclass(frozen=True, slots=True)
+class UnitParameters:
+    """Our choices.
+
+    `tests_one_in`: of so many rounds one is a test. `rounds_timeout_ns`: how long a tail waits for rounds that the head
+    has and it has not. `tai_minus_utc_s`: since 2017. `units_per_user`: live units of one user id.
+    """
+
+    tests_one_in: int = 8
+    rounds_timeout_ns: int = 2 * SECOND_NS
+    tai_minus_utc_s: int = 37
+    units_per_user: int = 32
+    units: int = 1_024
+    lifecycle_nid: str = "qkd"
