@@ -1,0 +1,31 @@
+"""Pauli frames: what a known Bell index does to outcomes.
+
+A pair in frame k is |Bell k> = (1 x P_k)|Phi+>, P_k = X^x Z^z with x = bit 1 and z = bit 0 of k. |Phi+> gives equal
+outcomes in Z and in X, and different ones in Y (its Y correlation is -1). The X part turns outcomes of Z and Y, the
+Z part those of X and Y.
+"""
+
+from qstack.base.bell import Basis, BellIndex, Gate, compose
+
+__all__ = ["DISAGREES", "FLIP", "Basis", "BellIndex", "Gate", "compose", "correction", "disagrees", "flip"]
+
+FLIP: tuple[tuple[int, int, int], ...] = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0))
+"""FLIP[frame][basis]: 1 when one end must turn its outcome to get what |Phi+> would have given."""
+
+DISAGREES: tuple[tuple[int, int, int], ...] = ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1))
+"""DISAGREES[frame][basis]: 1 when the two ends' outcomes differ on an ideal pair measured in one basis by both."""
+
+
+def flip(frame: int, basis: int) -> int:
+    """0 or 1: XOR it into one end's outcome to take the frame out. Raises IndexError for no such frame or basis."""
+    return FLIP[frame][basis]
+
+
+def disagrees(frame: int, basis: int) -> int:
+    """0 or 1: XOR it into one end's outcome so that both ends hold the same bit."""
+    return DISAGREES[frame][basis]
+
+
+def correction(frame: int) -> Gate:
+    """The Pauli that, applied to one half, turns |Bell frame> into |Phi+>."""
+    return Gate(frame)
