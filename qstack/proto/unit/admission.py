@@ -1,8 +1,8 @@
 """Who may open which unit: endpoint claims, user ids, quotas.
 
 A URN is claimed by a user id that the configuration allows for one of its prefixes. One endpoint is served by one
-application at a time; a claim without q-component serves every unit that names the endpoint, one with a q-component only
-units that name the same.
+application at a time; a claim without q-component serves every unit that names the endpoint, one with a q-component
+only units that name the same.
 """
 
 from collections.abc import Mapping

@@ -12,9 +12,8 @@ from hashlib import blake2b
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from qstack.quantum.bell import Basis, disagrees
 from qstack.proto.unit.params import MAXIMUM_ROUNDS, PAD_BITS
-
+from qstack.quantum.bell import Basis, disagrees
 
 __all__ = ["KeyPlan", "Raw", "bits_to_octets", "flag_octets", "flags_of", "rounds_needed"]
 
