@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from qstack.wire.twin import Measure, Measured, QubitBasis, Status
+from qstack.wire.twin import Measure, Measured, MeasureItem, Status, request_id
 
 from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage, TellClient
@@ -183,7 +183,7 @@ class UnitMachine:
             return
         outcomes = list(result.outcomes) + [None] * (len(batch.asked) - len(result.outcomes))
         done = [
-            Outcome(asked.held, asked.basis, None if seen is None or seen.status != Status.OK else seen.outcome)
+            Outcome(asked.held, asked.basis, None if seen is None or seen.status != Status.OK else seen.bit)
             for asked, seen in zip(batch.asked, outcomes, strict=True)
         ]
         self._effects.append(QubitsFreed(tuple(each.held.qubit for each in done)))
@@ -418,11 +418,11 @@ class UnitMachine:
 
     def _ask_device(self, batch: _Batch) -> None:
         self._counter += 1
-        request_id = Protocol.UNIT << 56 | self._counter
-        self._batches[request_id] = batch
+        identifier = request_id(Protocol.UNIT, self._counter)
+        self._batches[identifier] = batch
         self._effects.append(CallDevice(Measure(
-            request_id=request_id, instant=self._timescale().domain(self._now_ns),
-            qubits=tuple(QubitBasis(qubit=asked.held.qubit, basis=asked.basis) for asked in batch.asked),
+            request_id=identifier, instant=self._timescale().domain(self._now_ns),
+            measurements=tuple(MeasureItem(qubit=asked.held.qubit, basis=asked.basis) for asked in batch.asked),
         )))  # fmt: skip
 
     # --- bookkeeping ------------------------------------------------------------------------------------------------
