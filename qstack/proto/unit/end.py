@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from qstack.base.bell import Basis
 from qstack.base.effects import Seal, SendMessage, TellClient
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import CircuitId, Qna, QubitId
@@ -37,7 +38,7 @@ class Asked:
     """A measurement that the device is asked for: of which pair, and, for an application, in answer to what."""
 
     held: HeldPair
-    basis: int
+    basis: Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Outcome:
     """A measurement that is done; `outcome` None: the device could not."""
 
     held: HeldPair
-    basis: int
+    basis: Basis
     outcome: int | None
 
 
@@ -65,7 +66,7 @@ class Surroundings:
     effects: list[Any]
     end_secret: Callable[[Qna, bytes, int], bytes]
     is_secret: Callable[[], bool]
-    measure: Callable[["UnitEnd", HeldPair, int], None]  # queue for the device, in one batch per turn
+    measure: Callable[["UnitEnd", HeldPair, Basis], None]  # queue for the device, in one batch per turn
     wait: Callable[["UnitEnd", int], None]  # rounds timeout
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from qstack.wire.twin import Measure, Measured, MeasureItem, Status, request_id
-
+from qstack.base.bell import Basis
 from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage, TellClient
 from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation, QstackError, ResourceLimit, WireError
@@ -45,6 +44,7 @@ from qstack.wire.control import (
     UnitStarted,
 )  # fmt: skip
 from qstack.wire.protocols import Protocol
+from qstack.wire.twin import Measure, Measured, MeasureItem, Status, request_id
 from qstack.wire.unit import (
     KeyConfirm,
     KeyConfirmed,
@@ -114,7 +114,7 @@ class UnitMachine:
         self._effects: list[Any] = []
         self._units: dict[_Key, UnitEnd] = {}
         self._timers: Timers[tuple[str, _Key]] = Timers()
-        self._waiting: list[tuple[UnitEnd, HeldPair, int]] = []  # to be measured in this turn's batch
+        self._waiting: list[tuple[UnitEnd, HeldPair, Basis]] = []  # to be measured in this turn's batch
         self._batches: dict[int, _Batch] = {}
         self._counter = 0
         self._now_ns = Instant(0)
@@ -308,7 +308,10 @@ class UnitMachine:
         missing = [item.pair for item in message.pairs if item.pair not in unit.held]
         if missing or len({item.pair for item in message.pairs}) != len(message.pairs):
             raise LocalMisuse(f"pairs {missing or 'twice in one request'}: not held by this end, nothing was measured")
-        asked = [Asked(unit.held.pop(item.pair), item.basis) for item in message.pairs]
+        unknown = [item.basis for item in message.pairs if not isinstance(item.basis, Basis)]
+        if unknown:
+            raise LocalMisuse(f"basis {unknown[0]}: there are 0 (Z), 1 (X) and 2 (Y)")
+        asked = [Asked(unit.held.pop(item.pair), Basis(item.basis)) for item in message.pairs]
         self._ask_device(_Batch(unit, asked, message.request))
 
     def _own_unit(self, handle: int, client: int) -> UnitEnd:
@@ -405,7 +408,7 @@ class UnitMachine:
     def _with_context(self, context: bytes) -> list[UnitEnd]:
         return [unit for unit in self._units.values() if unit.context and unit.context == context]
 
-    def _queue_measurement(self, unit: UnitEnd, held: HeldPair, basis: int) -> None:
+    def _queue_measurement(self, unit: UnitEnd, held: HeldPair, basis: Basis) -> None:
         self._waiting.append((unit, held, basis))
 
     def _flush_measurements(self) -> None:

@@ -11,7 +11,9 @@ from qstack.quantum.bell import disagrees
 SECRET = bytes(range(32))
 
 
-def measured(plan: KeyPlan, rounds: int, *, errors: frozenset[int] = frozenset()) -> tuple[dict[int, int], dict[int, int]]:
+def measured(
+    plan: KeyPlan, rounds: int, *, errors: frozenset[int] = frozenset()
+) -> tuple[dict[int, int], dict[int, int]]:
     """Shared bits that head and tail compute from ideal pairs in every frame."""
     chance = Chance(b"rounds")
     head, tail = {}, {}
