@@ -102,7 +102,7 @@ def build_extensions() -> None:
 
 def bring_up_to_date(extras: set[str]) -> None:
     done: dict[str, Any] = json.loads(STAMP.read_text()) if STAMP.exists() else {}
-    project = digest(ROOT / name for name in PROJECT_FILES)
+    project = f"{digest(ROOT / name for name in PROJECT_FILES)} {ROOT}"  # an editable install knows its place
     extensions = digest([ROOT / "setup.py", *extension_sources()])
     wanted = extras | set(done.get("extras", ()))
     if done.get("project") != project or wanted != set(done.get("extras", ())):
