@@ -105,6 +105,8 @@ def test_wheel_holds_what_runs_and_nothing_else(distributions: tuple[Path, Path]
         held = set(archive.namelist())
     assert not {name for name in held if Path(name).suffix in UNWANTED}
     assert {"qstack/py.typed", "qstack/_cext/__init__.py"} <= held
+    package = {str(file.relative_to(ROOT)) for file in project_files() if file.is_relative_to(ROOT / "qstack")}
+    assert not package - held
     for source in (ROOT / "_cext").glob("*.pyx"):
         assert any(name.startswith(f"qstack/_cext/{source.stem}.") and name.endswith(".so") for name in held)
         assert f"qstack/_cext/{source.stem}.pyi" in held
