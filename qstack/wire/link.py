@@ -1,0 +1,164 @@
+"""Messages of the link layer: between the two ends of a link, and between them and its heralding station.
+
+rfc_notes/link.md is the text of which this file is the table. Names are those of Dahlberg et al. 2019: CREATE and EXPIRE
+of the EGP, the distributed queue, GEN and REPLY of the MHP.
+"""
+
+from enum import IntEnum, unique
+
+from qstack.base.bell import BellIndex
+from qstack.base.errors import ErrorCode
+from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna
+from qstack.base.time import DomainTime
+from qstack.wire.protocols import Protocol
+from qstack.wire.schema import cycle, domain_time, enum, fidelity, items, label, qna, record, u8, u16, u32
+from qstack.wire.value import Message, Record
+
+__all__ = [
+    "MAXIMUM_HERALDS", "MAXIMUM_STATIONS", "Cancel", "CreateAck", "CreateReject", "CreateRequest", "Expire", "Gen",
+    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "RequestKind", "Room", "Schedule",
+]  # fmt: skip
+
+MAXIMUM_HERALDS = 192  # LINK-7: a Reply fits a datagram that fits any path
+MAXIMUM_STATIONS = 8
+
+_LINK = "link of which both speak"
+_QUEUE = "place in the link's queue"
+_FIRST = "first cycle of the window"
+
+
+@unique
+class RequestKind(IntEnum):
+    """What is done with a pair as soon as it exists (EGP CREATE types)."""
+
+    KEEP = 0
+    MEASURE = 1
+    PREPARE = 2  # remote state preparation
+
+
+@unique
+class ReplyCode(IntEnum):
+    """What the station has to say of a window (MHP)."""
+
+    HERALDED = 0  # the attempts were made; what succeeded is listed, which may be nothing
+    TIME_MISMATCH = 1  # the ends named different windows, or one that is long over
+    QUEUE_MISMATCH = 2  # the ends attempted for different requests
+    NO_OTHER = 3  # the other end's Gen did not come in time
+    GENERATION_FAILED = 4  # an end's device did not attempt
+    DECLINED = 5  # an end said that it would not attempt
+    NO_HERALDS = 6  # the station's device does not answer
+
+
+class Room(Record):
+    """How many memories an end can offer, as of which schedule: credit for whoever schedules."""
+
+    free: int = u16("memories that hold nothing and are not offered", unit="memories", req="LINK-4.5-1")
+    schedule: int = u32("newest schedule that `free` takes into account", req="LINK-4.5-1")
+
+
+class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True):
+    """EGP CREATE: put a request for pairs into the queue of both ends."""
+
+    create_id: int = u32("asker's number of the request", req="LINK-4.1-1")
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    label: Label = label("circuit that the pairs are for", req="LINK-4.1-3")
+    queue_sequence: int = u32(f"{_QUEUE}, 0 when the master is to choose it", req="LINK-4.1-4", default=0)
+    kind: int = enum(8, RequestKind, "what is done with a pair", req="LINK-4.1-5", default=0)
+    priority: int = u8("larger is more urgent", req="LINK-4.1-6", default=0)
+    purpose: PurposeId = u16("application", req="LINK-4.1-7", default=0)
+    number: int = u32("pairs", req="LINK-4.1-8")
+    min_fidelity: int = fidelity("of a fresh pair", req="LINK-4.1-9", default=0)
+    deadline: DomainTime = domain_time("after it the request is void", req="LINK-4.1-10")
+    room: Room = record(Room, "of the asker", req="LINK-4.5-1")
+    stations: tuple[Qna, ...] = items(8, qna("station"), "stations that may herald, best first", minimum=1,
+                                      maximum=MAXIMUM_STATIONS, req="LINK-4.1-11")  # fmt: skip
+
+
+class CreateAck(
+    Message, protocol=Protocol.LINK, code=2, reliable=True, answers=("CreateRequest",), matched_by=("create_id",)
+):
+    """The request is in both queues."""
+
+    create_id: int = u32("of the request", req="LINK-4.2-1")
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    queue_sequence: int = u32(_QUEUE, req="LINK-4.2-2")
+    station: Qna = qna("the station that heralds", req="LINK-4.2-3")
+    room: Room = record(Room, "of the answering end", req="LINK-4.5-1")
+
+
+class CreateReject(
+    Message, protocol=Protocol.LINK, code=3, reliable=True, answers=("CreateRequest",), matched_by=("create_id",)
+):
+    """The request is in no queue."""
+
+    create_id: int = u32("of the request", req="LINK-4.2-1")
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    reason: int = enum(8, ErrorCode, "why", req="LINK-4.2-4")
+
+
+class Cancel(Message, protocol=Protocol.LINK, code=4, reliable=True):
+    """No more pairs for a label. Pairs that were delivered stay."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    label: Label = label("circuit whose requests leave the queue", req="LINK-4.4-1")
+    reason: int = enum(8, ErrorCode, "why", req="LINK-4.4-1")
+
+
+class MemoryAdvertisement(Message, protocol=Protocol.LINK, code=5, reliable=True):
+    """Tell the master that there is room for pairs."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    room: Room = record(Room, "of the sender", req="LINK-4.5-1")
+
+
+class Schedule(Message, protocol=Protocol.LINK, code=6, reliable=True):
+    """Master: both ends attempt in this window, for this request."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    schedule: int = u32("number of the schedule on this link, from 1", req="LINK-4.6-1")
+    queue_sequence: int = u32(_QUEUE, req="LINK-4.6-2")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.6-3")
+    cycles: int = u32("length of the window", unit="cycles", req="LINK-4.6-3")
+    memories: int = u16("most that either end offers", unit="memories", req="LINK-4.6-4")
+
+
+class Gen(Message, protocol=Protocol.LINK, code=7, reliable=True):
+    """MHP GEN, end to station: this end attempts in this window."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that is meant", req="LINK-4.7-1")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.7-2")
+    cycles: int = u32("length of the window", unit="cycles", req="LINK-4.7-2")
+    queue_sequence: int = u32(_QUEUE, req="LINK-4.7-3")
+    memories: int = u16("how many are offered, 0: this end does not attempt", unit="memories", req="LINK-4.7-4")
+
+
+class HeraldedPair(Record):
+    """One success of a window."""
+
+    offset: int = u32("its cycle, counted from the window's first", unit="cycles", req="LINK-4.8-3")
+    bell_index: BellIndex = enum(8, BellIndex, "state that the station saw", req="LINK-4.8-3")
+
+
+class Reply(
+    Message, protocol=Protocol.LINK, code=8, reliable=True, answers=("Gen",), matched_by=("link", "first_cycle")
+):
+    """MHP REPLY, station to each end: what became of the window."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that speaks", req="LINK-4.7-1")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.8-1")
+    code: int = enum(8, ReplyCode, "whether the window counts", req="LINK-4.8-2")
+    queue_sequence: int = u32("of this end's Gen, 0 if none came", req="LINK-4.8-4")
+    other_queue_sequence: int = u32("of the other end's Gen, 0 if none came", req="LINK-4.8-4")
+    first_sequence: int = u32("the station's number of the first success", req="LINK-4.8-5")
+    pairs: tuple[HeraldedPair, ...] = items(8, HeraldedPair, "successes by rising cycle", maximum=MAXIMUM_HERALDS,
+                                            req="LINK-4.8-3", default=())  # fmt: skip
+
+
+class Expire(Message, protocol=Protocol.LINK, code=9, reliable=True):
+    """EGP EXPIRE: the sender never learned what became of these windows; their pairs do not exist for it."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    windows: tuple[Cycle, ...] = items(8, cycle("first cycle of a window"), "windows that are void", minimum=1,
+                                       maximum=64, req="LINK-4.9-1")  # fmt: skip
