@@ -1,0 +1,287 @@
+"""A node: its protocols, joined.
+
+The driver gives it datagrams, device results, requests of applications and the passing of time, each with `now_ns`; it
+yields datagrams, device calls, messages for applications and events, and says when it next wants to be called. It
+touches no clock, no socket and no randomness: the same node runs on real sockets and, by the hundred, in one process
+under a virtual clock.
+
+Every input is followed by one settling: effects are carried out, and the effects of those, until none is left; then the
+reliable flows transmit what is due. So between two calls a node owes nothing to anybody.
+"""
+
+from collections import deque
+from typing import Any
+
+from qstack.base.chance import Chance
+from qstack.base.effects import CallDevice, Count, Log, Seal, SendMessage, SendUnsealed, Sender, Severity, TellClient
+from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.events import EchoAnswered, EchoFailed
+from qstack.base.handshake import HandshakeFactory
+from qstack.base.ids import Qna, format_qna
+from qstack.base.locator import Arrival
+from qstack.base.services import EnsurePeer, PeerDown, PeerHeard, PeerUnresolved, PeerUp
+from qstack.base.time import Instant, Timescale
+from qstack.base.units import SECOND_NS
+from qstack.node.assembly import Machines, assemble
+from qstack.node.configuration import NodeConfiguration
+from qstack.node.counters import Counters
+from qstack.node.egress import Egress, Outbound
+from qstack.node.flows import Flows
+from qstack.node.ingress import Forwardable, Ingress, Received, Undecodable
+from qstack.node.switchboard import SERVED_BY, Room
+from qstack.wire.header import ErrorReport
+from qstack.wire.protocols import Protocol
+from qstack.wire.session import Close, Established, Probe, ProbeReply
+from qstack.wire.twin import asking_protocol
+from qstack.wire.value import Message
+
+__all__ = ["Event", "Node"]
+
+Event = Log | EchoAnswered | EchoFailed
+_SEALED_SESSION = (Established, Probe, ProbeReply, Close)
+_HEARD_INTERVAL_NS = SECOND_NS  # how often qarp is told that a neighbour was heard
+
+
+class Node:
+    """One node. `handshakes` establishes keys; `chance` is the source of every choice it makes."""
+
+    def __init__(
+        self, configuration: NodeConfiguration, chance: Chance, handshakes: HandshakeFactory, timescale: Timescale
+    ) -> None:
+        self.configuration = configuration
+        self.own = configuration.qna
+        self.timescale = timescale
+        self.counters = Counters()
+        self.device_is_secret = False  # until the device says that its chance is the operating system's
+        self.machines: Machines = assemble(
+            configuration, chance, handshakes, timescale=lambda: self.timescale,
+            is_secret=lambda: chance.secret and self.device_is_secret,
+        )  # fmt: skip
+        self._flows = Flows(configuration.exchange)
+        hop, end = self.machines.hop_session, self.machines.end_session
+        self._ingress = Ingress(self.own, hop, end, self._flows, self.counters)
+        self._egress = Egress(self.own, self.machines.routes, hop, end, self._flows, self.counters)
+        self._effects: deque[Any] = deque()
+        self._device_calls: list[Message] = []
+        self._client_messages: list[tuple[int, Message]] = []
+        self._events: list[Event] = []
+        self._heard: dict[Qna, Instant] = {}
+
+    # --- inputs -----------------------------------------------------------------------------------------------
+
+    def start(self, now_ns: Instant) -> None:
+        """Begin: announce the address, call the configured neighbours."""
+        self.machines.qarp.start(now_ns)
+        for neighbour in self.configuration.neighbours:
+            self._effects.append(EnsurePeer(neighbour, Seal.HOP))
+        self._settle(now_ns)
+
+    def receive_datagram(self, datagram: bytes, arrival: Arrival, now_ns: Instant) -> None:
+        """Any octets from the network."""
+        for found in self._ingress.take_untrusted(datagram, arrival, now_ns):
+            match found:
+                case Received():
+                    self._dispatch(found, now_ns)
+                case Forwardable():
+                    self._forward(found, now_ns)
+                case Undecodable():
+                    self._report_undecodable(found, now_ns)
+        self._settle(now_ns)
+
+    def device_result(self, result: Message, now_ns: Instant) -> None:
+        """A result of the device, at its `deliver_at` or later."""
+        machine = self._by_protocol(asking_protocol(getattr(result, "request_id", 0)))
+        if machine is None:
+            self.counters.add("device.stray_results")
+        else:
+            machine.on_device_result(result, now_ns)
+        self._settle(now_ns)
+
+    def request(self, message: Message, client: int, user: int, now_ns: Instant) -> None:
+        """What application `client` of user id `user` asks (control table)."""
+        self.machines.unit.request(message, client, user, now_ns)
+        self._settle(now_ns)
+
+    def drop_client(self, client: int, now_ns: Instant) -> None:
+        """An application has gone."""
+        self.machines.unit.drop_client(client, now_ns)
+        self._settle(now_ns)
+
+    def ping(self, node: Qna, identifier: int, sequence: int, data: bytes, now_ns: Instant) -> None:
+        """Send an echo request; `EchoAnswered` or `EchoFailed` follows. Raises `ResourceLimit`."""
+        self.machines.header.ask(node, identifier, sequence, data, now_ns)
+        self._settle(now_ns)
+
+    def handle_deadline(self, now_ns: Instant) -> None:
+        """Time has passed."""
+        for machine in self.machines.timed:
+            deadline = machine.next_deadline()
+            if deadline is not None and deadline <= now_ns:
+                machine.handle_deadline(now_ns)
+        self._settle(now_ns)
+
+    def next_deadline(self) -> Instant | None:
+        """When `handle_deadline` wants to be called; None: not before another input."""
+        deadlines = [at for machine in self.machines.timed if (at := machine.next_deadline()) is not None]
+        flows = self._flows.next_deadline()
+        if flows is not None:
+            deadlines.append(flows)
+        return Instant(min(deadlines)) if deadlines else None
+
+    def stop(self, now_ns: Instant) -> None:
+        """End: tell the peers. What is to be sent is there to be taken once more."""
+        for machine in (self.machines.end_session, self.machines.hop_session):
+            machine.close_all(ErrorCode.CANCELLED, now_ns)
+            self._settle(now_ns)
+
+    # --- outputs ------------------------------------------------------------------------------------------------
+
+    def take_datagrams(self) -> list[Outbound]:
+        """Datagrams to be sent, in order."""
+        return self._egress.take()
+
+    def take_device_calls(self) -> list[Message]:
+        """Requests to the device, in order."""
+        taken, self._device_calls = self._device_calls, []
+        return taken
+
+    def take_client_messages(self) -> list[tuple[int, Message]]:
+        """Messages for applications, in order."""
+        taken, self._client_messages = self._client_messages, []
+        return taken
+
+    def take_events(self) -> list[Event]:
+        """What an operator is told."""
+        taken, self._events = self._events, []
+        return taken
+
+    # --- carrying out effects -------------------------------------------------------------------------------------
+
+    def _settle(self, now_ns: Instant) -> None:
+        while True:
+            self._collect()
+            while self._effects:
+                self._carry_out(self._effects.popleft(), now_ns)
+                self._collect()
+            self._egress.pump(now_ns)
+            self._drop_failed_flows(now_ns)
+            if not self._effects and not self._egress.wanted:
+                return
+
+    def _collect(self) -> None:
+        for machine in self.machines.all:
+            self._effects.extend(machine.take_effects())
+        wanted, self._egress.wanted = self._egress.wanted, []
+        self._effects.extend(dict.fromkeys(wanted))
+
+    def _carry_out(self, effect: Any, now_ns: Instant) -> None:
+        match effect:
+            case SendMessage():
+                self._egress.send(effect, now_ns)
+            case SendUnsealed():
+                self._egress.send_unsealed(effect)
+            case CallDevice():
+                self._device_calls.append(effect.request)  # type: ignore[arg-type]
+            case TellClient():
+                self._client_messages.append((effect.client, effect.message))  # type: ignore[arg-type]
+            case Count():
+                self.counters.add(effect.name, effect.amount)
+            case Log() | EchoAnswered() | EchoFailed():
+                self._events.append(effect)
+            case EnsurePeer(seal=Seal.HOP):
+                self.machines.qarp.on_service(effect, now_ns)
+            case EnsurePeer():
+                self.machines.end_session.on_service(effect, now_ns)
+            case _:
+                self._serve(effect, now_ns)
+
+    def _serve(self, service: Any, now_ns: Instant) -> None:
+        for room in SERVED_BY[type(service)]:
+            if room is Room.NODE:
+                self._on_service(service, now_ns)
+            else:
+                self.machines.in_room(room).on_service(service, now_ns)
+
+    def _on_service(self, service: Any, now_ns: Instant) -> None:
+        match service:
+            case PeerUp():
+                self._flows.begin((service.peer, service.seal))
+                self._egress.session_up(service.peer, service.seal, now_ns)
+            case PeerDown():
+                self._flows.end((service.peer, service.seal))
+                self._egress.give_up(service.peer, service.seal)
+            case PeerUnresolved():
+                self._egress.give_up(service.peer, Seal.HOP)
+
+    def _drop_failed_flows(self, now_ns: Instant) -> None:
+        for peer, seal in self._flows.failed():
+            self._flows.end((peer, seal))
+            session = self.machines.hop_session if seal is Seal.HOP else self.machines.end_session
+            session.drop(peer, "does not acknowledge", now_ns)
+        self._collect()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, received: Received, now_ns: Instant) -> None:
+        message, sender = received.message, received.sender
+        try:
+            machine = self._receiver(message, sender)
+            if machine is None:
+                self.counters.add("header.unserved_protocol")
+                return
+            machine.receive(message, sender, now_ns)
+        except PeerViolation as violation:
+            self.counters.add(f"{message.PROTOCOL.name.lower()}.violations")
+            self._events.append(Log(Severity.PEER, "violation", (
+                ("peer", format_qna(sender.qna)), ("what", str(violation)[:200]),
+            )))  # fmt: skip
+        self._note_heard(received, now_ns)
+
+    def _receiver(self, message: Message, sender: Sender) -> Any:
+        """The machine for a message. A session message's seal tells its scope (session note, section 5.1)."""
+        if message.PROTOCOL != Protocol.SESSION:
+            return self._by_protocol(message.PROTOCOL)
+        between_neighbours = sender.seal is None or (sender.seal is Seal.HOP and isinstance(message, _SEALED_SESSION))
+        return self.machines.hop_session if between_neighbours else self.machines.end_session
+
+    def _note_heard(self, received: Received, now_ns: Instant) -> None:
+        sender = received.sender
+        last = self._heard.get(sender.neighbour)
+        if sender.seal is not None and (last is None or now_ns - last >= _HEARD_INTERVAL_NS):
+            self._heard[sender.neighbour] = now_ns
+            self._effects.append(PeerHeard(sender.neighbour, sender.arrival.source))
+
+    def _forward(self, found: Forwardable, now_ns: Instant) -> None:
+        header = found.header
+        next_hop = self.machines.routes.next_hop(header.destination)
+        if header.hop_limit <= 1:
+            self._refuse_forward(found, ErrorCode.HOP_LIMIT, now_ns)
+        elif next_hop is None or next_hop == found.neighbour:
+            self._refuse_forward(found, ErrorCode.NO_ROUTE, now_ns)
+        elif header.next_protocol not in (Protocol.END, Protocol.SESSION, Protocol.HEADER):
+            self._refuse_forward(found, ErrorCode.NOT_ALLOWED, now_ns)
+        else:
+            self.counters.add("datagrams.forwarded")
+            forwarded = header.replace(hop_limit=header.hop_limit - 1, label=0)
+            self._egress.forward(forwarded, found.payload, next_hop, now_ns)
+
+    def _refuse_forward(self, found: Forwardable, reason: ErrorCode, now_ns: Instant) -> None:
+        self.counters.add(f"forward.{reason.name.lower()}")
+        if found.header.next_protocol != Protocol.HEADER:
+            report = ErrorReport(
+                reason=reason, protocol=found.header.next_protocol, reporter=self.own,
+                destination=found.header.destination, packet_number=found.header.packet_number,
+            )  # fmt: skip
+            self.machines.header.report(report, found.header.source, now_ns)
+
+    def _report_undecodable(self, found: Undecodable, now_ns: Instant) -> None:
+        if found.header.next_protocol != Protocol.HEADER:
+            report = ErrorReport(
+                reason=ErrorCode.MALFORMED, protocol=found.header.next_protocol, offset=min(found.error.offset, 0xFFFF),
+                reporter=self.own, destination=self.own, packet_number=found.header.packet_number,
+                text=found.error.field[:200],
+            )  # fmt: skip
+            self.machines.header.report(report, found.header.source, now_ns)
+
+    def _by_protocol(self, protocol: int) -> Any:
+        return self.machines.by_protocol.get(protocol)
