@@ -1,0 +1,67 @@
+"""What network a twin stands in for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qstack.base.errors import LocalMisuse
+from qstack.base.ids import LinkId, Qna, format_qna
+from qstack.base.units import MILLISECOND_NS, SECOND_NS
+from qstack.quantum.models import LinkModel, MemoryModel
+
+__all__ = ["GRACE_NS", "HORIZON_NS", "TwinConfiguration", "TwinLink", "TwinNode"]
+
+GRACE_NS = 500 * MILLISECOND_NS  # TWIN-7: what a busy machine may delay a request beyond its window
+HORIZON_NS = 60 * SECOND_NS  # TWIN-7: longest plan ahead; bounds what a confused clock can do
+
+
+@dataclass(frozen=True, slots=True)
+class TwinNode:
+    """The device of one node: `qubits` memories of one kind. A node that is only a station has none."""
+
+    memory: MemoryModel = field(default_factory=MemoryModel)
+    qubits: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.qubits < 1 << 20:
+            raise LocalMisuse(f"a node has 0..1048575 memories, not {self.qubits}")
+
+
+@dataclass(frozen=True, slots=True)
+class TwinLink:
+    """A link between two nodes, and the node whose device hears its heralds.
+
+    The model's arms are in the order of `ends`.
+    """
+
+    ends: tuple[Qna, Qna]
+    station: Qna
+    model: LinkModel
+
+    def start_ns(self, cycle: int) -> int:
+        """Domain time at which a cycle starts."""
+        return cycle * self.model.cycle_ns
+
+
+@dataclass(frozen=True, slots=True)
+class TwinConfiguration:
+    """A network of devices. Link ids are unique within a twin.
+
+    `pace`: 1.0 is real time, 0 delivers results at once (TWIN-4-5). `grace_ns`: how long after a window its requests
+    are waited for (TWIN-5.3-3). `horizon_ns`: how far ahead instants may lie (TWIN-4-1). Raises `LocalMisuse`.
+    """
+
+    nodes: Mapping[Qna, TwinNode]
+    links: Mapping[LinkId, TwinLink]
+    pace: float = 1.0
+    grace_ns: int = GRACE_NS
+    horizon_ns: int = HORIZON_NS
+
+    def __post_init__(self) -> None:
+        if self.pace < 0 or self.grace_ns < 0 or self.horizon_ns <= 0:
+            raise LocalMisuse("a twin's pace and grace are not negative, and its horizon is longer than 0 ns")
+        for link_id, link in self.links.items():
+            for node in (*link.ends, link.station):
+                if node not in self.nodes:
+                    raise LocalMisuse(f"link {link_id} names {format_qna(node)}, which is no node of the twin")
+            if link.ends[0] == link.ends[1]:
+                raise LocalMisuse(f"link {link_id} has the same node at both ends")

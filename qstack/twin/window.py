@@ -1,0 +1,109 @@
+"""Windows of attempts: who has attempted, who waits for heralds, and until when it matters.
+
+A window is named by link, first cycle and count; both ends and the station must name the same. It is *open* until it
+is resolved into successes, and forgotten a grace after its end, resolved or not.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from qstack.base.ids import Cycle, LinkId, Qna, QubitId
+from qstack.twin.configuration import TwinLink
+from qstack.wire.twin import Herald
+
+__all__ = ["MAXIMUM_WINDOWS", "Ask", "Window", "WindowBook", "WindowName"]
+
+MAXIMUM_WINDOWS = 4_096
+"""Windows of one link at a time, so that a station cannot ask without bound for what nobody attempts."""
+
+
+class WindowName(NamedTuple):
+    """What both ends and the station call it."""
+
+    link: LinkId
+    first_cycle: Cycle
+    cycles: int
+
+
+class Ask(NamedTuple):
+    """A station's request that waits for its answer."""
+
+    session: int
+    request_id: int
+
+
+@dataclass(slots=True)
+class Window:
+    """One window. `offers`: memories by end, None where one was thrown away; `heralds`: None until resolved."""
+
+    name: WindowName
+    link: TwinLink
+    forget_ns: int
+    offers: dict[Qna, list[QubitId | None]] = field(default_factory=dict)
+    asks: list[Ask] = field(default_factory=list)
+    heralds: tuple[Herald, ...] | None = None
+
+    @property
+    def end_ns(self) -> int:
+        """Domain time at which its last cycle ends."""
+        return self.link.start_ns(self.name.first_cycle + self.name.cycles)
+
+    @property
+    def complete(self) -> bool:
+        """Both ends have attempted and the station listens: it can be resolved."""
+        return self.heralds is None and bool(self.asks) and all(end in self.offers for end in self.link.ends)
+
+
+class WindowBook:
+    """All windows that still matter."""
+
+    def __init__(self) -> None:
+        self._windows: dict[WindowName, Window] = {}
+        self._count: dict[LinkId, int] = {}
+        self._deadlines: list[tuple[int, WindowName]] = []
+        self._next_cycle: dict[tuple[LinkId, Qna], int] = {}
+
+    def next_cycle(self, link: LinkId, end: Qna) -> int:
+        """First cycle that an end has not attempted yet (TWIN-5.2-2). Outlives attachments: a cycle happens once."""
+        return self._next_cycle.get((link, end), 0)
+
+    def find(self, name: WindowName) -> Window | None:
+        """A window that is not forgotten."""
+        return self._windows.get(name)
+
+    def full(self, link: LinkId) -> bool:
+        """Whether a link has no room for another window."""
+        return self._count.get(link, 0) >= MAXIMUM_WINDOWS
+
+    def open(self, name: WindowName, link: TwinLink, forget_ns: int) -> Window:
+        """The window of this name, made when there is none."""
+        window = self._windows.get(name)
+        if window is None:
+            window = self._windows[name] = Window(name, link, forget_ns)
+            self._count[name.link] = self._count.get(name.link, 0) + 1
+            heappush(self._deadlines, (forget_ns, name))
+        return window
+
+    def attempt(self, window: Window, end: Qna, qubits: tuple[QubitId, ...]) -> None:
+        """Note that an end attempts."""
+        window.offers[end] = list(qubits)
+        self._next_cycle[window.name.link, end] = window.name.first_cycle + window.name.cycles
+
+    def unresolved(self) -> Iterator[Window]:
+        """Windows that may still be filled."""
+        return (window for window in self._windows.values() if window.heralds is None)
+
+    def next_deadline(self) -> int | None:
+        """When the next window is to be forgotten."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def forget(self, now_ns: int) -> list[Window]:
+        """Take out the windows whose time has come."""
+        forgotten = []
+        while self._deadlines and self._deadlines[0][0] <= now_ns:
+            window = self._windows.pop(heappop(self._deadlines)[1])
+            self._count[window.name.link] -= 1
+            forgotten.append(window)
+        return forgotten
