@@ -6,20 +6,21 @@ Laws
    nothing has arrived yet. Numbers compare by serial arithmetic (RFC 1982, with one number fewer in the circle).
    A new epoch is a new `Exchange`.
 2. An acknowledgement is cumulative and rides in every datagram: "all up to here have arrived". It is owed `ack_delay`
-   after the first message it would tell of, and at once after a duplicate, which shows that the last one was lost.
+   after a message. After a duplicate, which shows that the last one was lost, it is owed at once, and once more
+   `ack_delay` later: where acknowledgements get lost, one alone is too few.
 3. What is handed over is handed over once, in order. What comes early waits, at most `reorder_limit` numbers ahead;
-   what comes earlier still is dropped, and comes again. So at most that many are on the way at a time.
+   what comes even earlier is dropped, and will come again. So at most that many are on the way at a time.
 4. Room is bounded on both sides: `send_limit` messages unacknowledged here, `reorder_limit` waiting there.
 5. A message that stays unacknowledged after `attempts` transmissions fails the exchange, for good.
 
 Theory
 ------
 This is RFC 2961's MESSAGE_ID with its rapid retransmission, made ordered and given cumulative acknowledgements, and
-with timeouts as TCP has them (RFC 6298): each message waits for the present timeout since *its own* last transmission.
-The timeout doubles when it goes by for the oldest one, and stays doubled until a message was acknowledged that had
-been sent once (Karn). Only the oldest `burst` messages are sent again: those behind them most likely arrived and are
-unacknowledged merely because the gap is. When the gap closes the next one is due at once, since its own timeout
-went by long ago; as with TCP's partial acknowledgements (RFC 6582) this is progress, and doubles nothing.
+with timeouts much as TCP has them (RFC 6298; where not, `retransmission` says why): each message waits for the present
+timeout since *its own* last transmission, doubled for each time it was sent again. Only the oldest `burst` messages
+are sent again: those behind them most likely arrived and are unacknowledged merely because the gap is. When the gap
+closes the next one is due at once, since its own timeout went by long ago (what TCP calls a partial acknowledgement,
+RFC 6582).
 """
 
 from collections import deque
@@ -35,6 +36,7 @@ from qstack.machine.retransmission import RttEstimator
 __all__ = ["Delivery", "Exchange", "ExchangeParameters", "Outgoing"]
 
 _CIRCLE: Final = (1 << 32) - 1  # how many numbers there are, and the largest of them
+_LONG_AGO_NS: Final = -(1 << 63)
 _HALF: Final = 1 << 31  # a number at least this far ahead lies behind
 
 
@@ -75,13 +77,19 @@ class ExchangeParameters:
 class _Pending:
     """A message not yet acknowledged. `sent_ns`: when last, or, with `attempts` 0, since when it waits to be."""
 
-    __slots__ = ("attempts", "context", "payload", "sent_ns", "sequence")
+    __slots__ = ("attempts", "context", "first_sent_ns", "payload", "sent_ns", "sequence")
 
     def __init__(self, sequence: int, payload: bytes, context: Any, now_ns: int) -> None:
         self.sequence = sequence
         self.payload = payload
         self.context = context
         self.attempts = 0
+        self.sent_ns = self.first_sent_ns = now_ns
+
+    def transmit(self, now_ns: int) -> None:
+        if not self.attempts:
+            self.first_sent_ns = now_ns
+        self.attempts += 1
         self.sent_ns = now_ns
 
 
@@ -94,12 +102,13 @@ class Exchange:
         self._rtt = RttEstimator(parameters.initial_rto_ns, parameters.minimum_rto_ns, parameters.maximum_rto_ns)
         self._pending: deque[_Pending] = deque()  # consecutive; those sent stand before those not yet sent
         self._in_flight = 0  # how many of them were sent
-        self._progress_ns = 0  # when an acknowledgement last told something new
         self._next_send = first
+        self._progress_ns = _LONG_AGO_NS  # when an acknowledgement last told something new
         self._next_receive = first
         self._received = 0  # the last one in order
         self._early: dict[int, Delivery] = {}
         self._ack_due_ns: int | None = None
+        self._ack_again_ns: int | None = None
 
     @property
     def unacknowledged(self) -> int:
@@ -140,13 +149,10 @@ class Exchange:
         if any(pending.attempts >= self.parameters.attempts for pending in due):
             self._fail()
             return []
-        if due and max(self._pending[0].sent_ns, self._progress_ns) + self._rtt.rto_ns <= now_ns:
-            self._rtt.back_off()
         due += self._new()
         for pending in due:
             self._in_flight += pending.attempts == 0
-            pending.attempts += 1
-            pending.sent_ns = now_ns
+            pending.transmit(now_ns)
         return [Outgoing(pending.sequence, pending.payload, pending.context) for pending in due]
 
     def acknowledge(self, cumulative: int, now_ns: int) -> None:
@@ -158,9 +164,7 @@ class Exchange:
             raise PeerViolation(f"message {cumulative} is acknowledged but was never sent")
         gone = [self._pending.popleft() for _ in range(count)]
         self._in_flight -= count
-        self._progress_ns = now_ns
-        if all(pending.attempts == 1 for pending in gone):
-            self._rtt.sample(now_ns - gone[-1].sent_ns)
+        self._measure(gone, now_ns)
 
     # Receiving
 
@@ -172,18 +176,19 @@ class Exchange:
         if not 1 <= sequence <= _CIRCLE:
             raise PeerViolation(f"{sequence} is no number of a message")
         ahead = (sequence - self._next_receive) % _CIRCLE
+        later_ns = now_ns + self.parameters.ack_delay_ns
         if ahead >= _HALF or sequence in self._early:
             self._owe_ack(now_ns)
+            self._ack_again_ns = later_ns
             return []
-        if ahead > self.parameters.reorder_limit:
-            self._owe_ack(now_ns + self.parameters.ack_delay_ns)
-            return []
-        self._early[sequence] = Delivery(payload, context)
-        return self._in_order(now_ns)
+        self._owe_ack(later_ns)
+        if ahead <= self.parameters.reorder_limit:
+            self._early[sequence] = Delivery(payload, context)
+        return self._in_order()
 
     def acknowledgement(self) -> int:
         """The cumulative number to put into the datagram being made, which it counts as sent."""
-        self._ack_due_ns = None
+        self._ack_due_ns, self._ack_again_ns = self._ack_again_ns, None
         return self._received
 
     def ack_due(self, now_ns: int) -> bool:
@@ -212,7 +217,20 @@ class Exchange:
         return islice(self._pending, self._in_flight, min(self._in_flight + most, self.parameters.reorder_limit))
 
     def _due_ns(self, pending: _Pending) -> int:
-        return pending.sent_ns + self._rtt.rto_ns
+        return pending.sent_ns + self._rtt.timeout_ns(pending.attempts)
+
+    def _measure(self, gone: list[_Pending], now_ns: int) -> None:
+        """Learn from an acknowledgement how long the round trip is, or may be at most.
+
+        The newest message gives a sample when it was sent once and nothing it had to wait for was sent after it. The
+        oldest one gives a bound when it never had to wait for another.
+        """
+        oldest, newest = gone[0], gone[-1]
+        if newest.attempts == 1 and all(pending.sent_ns <= newest.sent_ns for pending in gone):
+            self._rtt.sample(now_ns - newest.sent_ns)
+        elif oldest.first_sent_ns >= self._progress_ns:
+            self._rtt.miss(now_ns - oldest.first_sent_ns)
+        self._progress_ns = now_ns
 
     def _oldest(self) -> int:
         """The number of the oldest message not acknowledged, or else of the next one to be sent."""
@@ -221,13 +239,11 @@ class Exchange:
     def _owe_ack(self, when_ns: int) -> None:
         self._ack_due_ns = when_ns if self._ack_due_ns is None else min(self._ack_due_ns, when_ns)
 
-    def _in_order(self, now_ns: int) -> list[Delivery]:
+    def _in_order(self) -> list[Delivery]:
         delivered = []
         while (delivery := self._early.pop(self._next_receive, None)) is not None:
             self._received, self._next_receive = self._next_receive, _after(self._next_receive)
             delivered.append(delivery)
-        if delivered:
-            self._owe_ack(now_ns + self.parameters.ack_delay_ns)
         return delivered
 
     def _fail(self) -> None:
