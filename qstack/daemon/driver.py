@@ -1,0 +1,167 @@
+"""Joins a sans-IO node with sockets, alarm, device and applications.
+
+Every input is followed by `settle`, which carries the node's outputs out and sets the alarm to its next deadline.
+There is no state here that the node does not know better.
+"""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from qstack.base.effects import Log
+from qstack.base.errors import LocalMisuse
+from qstack.base.events import EchoAnswered, EchoFailed
+from qstack.base.locator import Arrival, Locator
+from qstack.daemon.log import NodeLog
+from qstack.io.alarm import Alarm
+from qstack.io.capture import Capture
+from qstack.io.clock import now_ns, sample_timescale
+from qstack.io.device import DeviceClient
+from qstack.io.udp import UdpPort
+from qstack.node.egress import Outbound
+from qstack.node.node import Node
+from qstack.wire.value import Message
+
+__all__ = ["Driver", "SegmentGroup"]
+
+_TIMESCALE_INTERVAL_S = 10.0
+_KNOWN_SOURCES = 4_096
+
+
+class SegmentGroup:
+    """Where a datagram for a whole segment goes: a multicast group, or each address that is to be asked."""
+
+    def __init__(self, name: str, port: UdpPort, locators: Sequence[Locator]) -> None:
+        self.name = name
+        self.port = port
+        self.locators = tuple(locators)
+
+
+class Driver:
+    """Runs one node. `tell_client` takes what the node says to an application."""
+
+    def __init__(
+        self, node: Node, ports: Sequence[UdpPort], groups: Sequence[SegmentGroup], *, log: NodeLog,
+        max_error_ns: int, capture: Capture | None = None,
+    ) -> None:  # fmt: skip
+        self.node = node
+        self.device: DeviceClient | None = None
+        self.tell_client: Callable[[int, Message], None] = _nobody
+        self.on_echo: Callable[[EchoAnswered | EchoFailed], None] = _ignore
+        self.changed = trio.Event()  # set, and replaced, at every settling: who waits for a condition looks again
+        self._ports = tuple(ports)
+        self._groups = {group.name: group for group in groups}
+        self._log = log
+        self._capture = capture
+        self._max_error_ns = max_error_ns
+        self._alarm = Alarm()
+        self._heard_on: dict[Locator, UdpPort] = {}
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                for port in self._ports:
+                    nursery.start_soon(port.receive, self._receiver(port), self.settle)
+                nursery.start_soon(self._watch_alarm)
+                nursery.start_soon(self._watch_clock)
+                self.node.start(now_ns())
+                self.settle()
+        finally:
+            self.close()
+
+    def deliver(self, result: Message) -> None:
+        """A result of the device."""
+        self.node.device_result(result, now_ns())
+        self.settle()
+
+    def settle(self) -> None:
+        """Carry out what the node wants."""
+        for outbound in self.node.take_datagrams():
+            self._send(outbound)
+        for call in self.node.take_device_calls():
+            if self.device is None or not self.device.call(call):
+                self.node.counters.add("device.calls_dropped")
+        for client, message in self.node.take_client_messages():
+            self.tell_client(client, message)
+        for event in self.node.take_events():
+            if isinstance(event, Log):
+                self._log.write(event, now_ns())
+            else:
+                self.on_echo(event)
+        self._alarm.set(self.node.next_deadline())
+        self.changed.set()
+        self.changed = trio.Event()
+
+    def stop(self) -> None:
+        """Tell the peers that this node ends."""
+        self.node.stop(now_ns())
+        for outbound in self.node.take_datagrams():
+            self._send(outbound)
+
+    def close(self) -> None:
+        """Close what `run` used."""
+        for port in self._ports:
+            port.close()
+        self._alarm.close()
+        if self._capture is not None:
+            self._capture.close()
+
+    def _receiver(self, port: UdpPort) -> Callable[[bytes, Arrival], None]:
+        answer_on = port if not port.multicast else next(
+            (each for each in self._ports if each.segment == port.segment and not each.multicast), port
+        )  # fmt: skip
+
+        def take(datagram: bytes, arrival: Arrival) -> None:
+            if len(self._heard_on) < _KNOWN_SOURCES:
+                self._heard_on[arrival.source] = answer_on
+            self.node.receive_datagram(datagram, arrival, now_ns())
+
+        return take
+
+    def _send(self, outbound: Outbound) -> None:
+        if outbound.locator is not None:
+            self._send_to(outbound.datagram, outbound.locator, self._port_for(outbound.locator))
+            return
+        group = self._groups.get(outbound.segment or "")
+        for locator in () if group is None else group.locators:
+            assert group is not None
+            self._send_to(outbound.datagram, locator, group.port)
+
+    def _send_to(self, datagram: bytes, locator: Locator, port: UdpPort | None) -> None:
+        if port is None:
+            self.node.counters.add("datagrams.no_port")
+        elif port.send(datagram, locator):
+            self.node.counters.add("datagrams.sent")
+            if self._capture is not None:
+                self._capture.sent(datagram, port.locator, locator)
+        else:
+            self.node.counters.add("datagrams.not_sent")
+
+    def _port_for(self, locator: Locator) -> UdpPort | None:
+        """The port on which that address was heard, else the first of its family."""
+        heard = self._heard_on.get(locator)
+        if heard is not None:
+            return heard
+        size = len(locator.address)
+        return next((port for port in self._ports if len(port.locator.address) == size and not port.multicast), None)
+
+    async def _watch_alarm(self) -> None:
+        while True:
+            await self._alarm.wait()
+            self.node.handle_deadline(now_ns())
+            self.settle()
+
+    async def _watch_clock(self) -> None:
+        """Until a clock protocol feeds the timescale, follow the system's clock."""
+        while True:
+            self.node.timescale = sample_timescale(self._max_error_ns)
+            await trio.sleep(_TIMESCALE_INTERVAL_S)
+
+
+def _nobody(client: int, message: Message) -> None:
+    raise LocalMisuse(f"{message.NAME} for application {client}: nobody serves applications yet")
+
+
+def _ignore(event: EchoAnswered | EchoFailed) -> None:
+    del event

@@ -1,0 +1,79 @@
+"""Structured logs to standard error, with levels by blame.
+
+| level | whose doing |
+|---|---|
+| debug | nobody's: what happened |
+| info | nobody's: a change that an operator wants to know of |
+| warning | a peer's |
+| error | our user's, or our own |
+
+Peers can make warnings happen, so these are limited; what was held back is told as a number. Under systemd each line
+gets a priority prefix (sd-daemon(3)).
+"""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+
+from qstack.base.effects import Log, Severity
+from qstack.base.time import Instant
+from qstack.machine.bucket import TokenBucket
+
+__all__ = ["LEVELS", "NodeLog", "configure_log"]
+
+LEVELS = ("debug", "info", "warning", "error")
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+_PEER_LINES_PER_S = 5
+_PEER_BURST = 20
+
+
+def configure_log(level: str, as_json: bool) -> structlog.stdlib.BoundLogger:
+    """Set the process's logging up once. `level`: one of `LEVELS`."""
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    processors.append(structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False))
+    if "JOURNAL_STREAM" in os.environ:
+        processors = [*processors[:1], structlog.processors.add_log_level, _renderer(as_json)]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger
+
+
+def _renderer(as_json: bool) -> Any:
+    inner = structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer()
+
+    def render(logger: Any, name: str, event: dict[str, Any]) -> str:
+        return f"<{_PRIORITIES[event['level']]}>{inner(logger, name, event)}"
+
+    return render
+
+
+class NodeLog:
+    """Writes a node's `Log` effects."""
+
+    def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
+        self._logger = logger
+        self._peers = TokenBucket(_PEER_LINES_PER_S, _PEER_BURST)
+        self._held_back = 0
+
+    def write(self, entry: Log, now_ns: Instant) -> None:
+        """One line, unless it is a peer's doing and there were too many."""
+        fields = dict(entry.fields)
+        if entry.severity is Severity.PEER:
+            if not self._peers.take(now_ns):
+                self._held_back += 1
+                return
+            if self._held_back:
+                fields["held_back"], self._held_back = self._held_back, 0
+        getattr(self._logger, entry.severity.value)(entry.event, **fields)
