@@ -142,11 +142,13 @@ def test_q_parameters_are_what_was_joined(pairs: list[tuple[str, str]]) -> None:
 
 
 def operations(run: Callable[[], Any]) -> int:
-    """How many lines of Python `run` executes: the same on every machine, unlike seconds."""
+    """How many lines of qstack `run` executes: the same on every machine and at every time, unlike seconds."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal count
+        if not frame.f_globals["__name__"].startswith("qstack."):
+            return None  # a callback of the garbage collector, say
         count += event == "line"
         return trace
 
@@ -180,6 +182,6 @@ def test_urn_work_grows_in_proportion_to_length(text: Callable[[int], str]) -> N
         return operations(lambda: q_parameters(parse_urn(text(size), max_octets=ANYTHING)))
 
     once, twice, four_times = work(500), work(1000), work(2000)
-    assert twice - once <= (four_times - twice) + 8
-    assert four_times - twice <= 2 * (twice - once) + 8
+    # Beyond what does not depend on the size, the work for 1000 more is twice that for 500 more.
+    assert abs((four_times - twice) - 2 * (twice - once)) <= 8
     assert four_times <= 12 * 8000
