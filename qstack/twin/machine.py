@@ -112,7 +112,7 @@ class Twin:
         return self._windows.next_deadline()
 
     def admit_operator(self, session: int) -> None:
-        """Let this connection inspect states; it serves no node."""
+        """Let this connection inspect states, for as long as it does not attach as a node."""
         self._operators.add(session)
 
     def close_session(self, session: int, now_ns: int) -> None:
@@ -142,8 +142,6 @@ class Twin:
     # ---- attaching ----
 
     def _on_attach(self, session: int, message: Attach, now_ns: int) -> Status:
-        if session in self._operators:
-            return Status.NOT_ALLOWED
         if message.version != VERSION:
             return Status.UNSUPPORTED
         bank = self._banks.get(message.node)
@@ -154,6 +152,7 @@ class Twin:
         self._detach(bank, now_ns)
         bank.session, bank.attachments, bank.primitives = session, bank.attachments + 1, 0
         self._served[session] = bank
+        self._operators.discard(session)  # the true fidelity never reaches a node (TWIN-5.8-2)
         attached = Attached(
             request_id=message.request_id,
             identity=self._identity,

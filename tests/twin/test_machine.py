@@ -76,7 +76,6 @@ def test_twin_stranger_is_refused(message, expected):
 def test_twin_session_that_serves_a_node_cannot_serve_another():
     net = Network()
     assert net.attach(BOB, session=SESSION[ALICE]).status == Status.NOT_ALLOWED
-    assert net.attach(ALICE, session=OPERATOR).status == Status.NOT_ALLOWED
 
 
 def test_twin_node_that_attaches_again_finds_its_memories_empty_and_its_old_session_dead():
@@ -400,6 +399,13 @@ def test_twin_true_fidelity_is_for_operators_alone():
     assert net.one(OPERATOR, InspectPair(request_id=1, node=ALICE, qubit=88)).status == Status.NO_SUCH_QUBIT
     refused = net.one(OPERATOR, AwaitHeralds(request_id=1, link=WEST, first_cycle=FIRST, cycles=1))
     assert refused.status == Status.NOT_ALLOWED
+
+
+def test_twin_operator_that_attaches_as_a_node_is_an_operator_no_more():
+    net = Network()
+    net.make(WEST, [0], [0])
+    assert isinstance(net.attach(BOB, session=OPERATOR), Attached)
+    assert net.inspect(ALICE, 0).status == Status.NOT_ALLOWED
 
 
 @pytest.mark.parametrize(("pace", "expected"), [(1.0, WINDOW_END + 75_000), (0.0, START), (0.5, START + 537_500)])
