@@ -271,6 +271,19 @@ def test_exchange_progress_lets_the_next_gap_go_at_once_and_doubles_nothing() ->
     assert exchange.rto_ns == 50 * MS
 
 
+def test_exchange_waiting_behind_gaps_is_not_taken_for_a_long_round_trip() -> None:
+    exchange = Exchange()
+    for _ in range(64):
+        exchange.send(b"a", 0)
+    exchange.outgoing(0)
+    for gap in range(1, 64, 8):  # the first message of each eight is lost, and sent again when its turn comes
+        now_ns = gap * 100 * MS
+        assert outgoing(exchange, now_ns)[0] == gap
+        exchange.acknowledge(gap + 7, now_ns + 10 * MS)
+    assert exchange.unacknowledged == 0
+    assert exchange.rto_ns == 50 * MS
+
+
 def test_exchange_acknowledged_once_sent_messages_give_a_round_trip() -> None:
     exchange = Exchange()
     exchange.send(b"a", 0)

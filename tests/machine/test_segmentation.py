@@ -121,6 +121,8 @@ def test_reassembler_remembers_only_the_last_messages_of_a_peer() -> None:
         feed(reassembler, "alice", number)
     assert feed(reassembler, "alice", 3) == [None, None]
     assert feed(reassembler, "alice", 1) == [None, b"abcd"]
+    assert reassembler.expire(10) == []
+    assert reassembler.next_deadline() is None
 
 
 def test_reassembler_message_that_takes_too_long_is_lost_with_all_it_held() -> None:
