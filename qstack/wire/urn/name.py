@@ -83,9 +83,7 @@ class Urn:
         return self._nss_offset + len(self.nss)
 
 
-def parse_urn(
-    text: str | bytes, *, nids: Collection[str] | None = None, max_octets: int = MAX_URN_OCTETS
-) -> Urn:
+def parse_urn(text: str | bytes, *, nids: Collection[str] | None = None, max_octets: int = MAX_URN_OCTETS) -> Urn:
     """Read a URN; all of `text` must be one.
 
     `nids`: the namespaces allowed, in any case; None allows all. Raises `WireError` whose field is the component
