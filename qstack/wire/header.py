@@ -29,12 +29,12 @@ from qstack.wire.schema import (
     u64,
     unsigned,
 )  # fmt: skip
-from qstack.wire.value import Message, Record, Tlv, decode_record_untrusted, tlv_classes
+from qstack.wire.value import Message, Record, Tlv, decode_record_untrusted, encode_parts
 
 __all__ = [
     "BASE_DATAGRAM_OCTETS", "END_SIZE", "HEADER_SIZE", "SEAL_OCTETS", "VERSION", "DelayTlv", "EchoReply", "EchoRequest",
     "Encoding", "EndHeader", "ErrorReport", "ExchangeTlv", "Header", "HeaderFlag", "QuantumPayloadTlv", "TraceHop",
-    "TraceTlv", "TrafficClass", "decode_header_untrusted",
+    "TraceTlv", "TrafficClass", "decode_header_untrusted", "encode_datagram",
 ]  # fmt: skip
 
 VERSION = 1
@@ -64,7 +64,7 @@ class HeaderFlag(IntFlag):
     ENCRYPTED = 0x02  # the payload is encrypted, not only authenticated
 
 
-class Header(Record):
+class Header(Record, tlvs_of=Protocol.HEADER):
     """The fixed 40 octets and the TLVs behind them. QNAs are those of the ends, not of the hop."""
 
     version: int = unsigned(4, "header version", req="HEADER-4.1-1", default=VERSION)
@@ -78,17 +78,17 @@ class Header(Record):
     label: Label = label("circuit on this hop, 0 for none", req="HEADER-4.1-8", default=0)
     epoch: Epoch = u32("receiver's name of the session, 0 for unsealed", req="HEADER-4.1-9", default=0, form=Form.HEX)
     packet_number: int = u64("number of the datagram in its epoch and direction", req="HEADER-4.1-10", default=0)
-    options: tuple[Tlv, ...] = tlvs(16, "header TLVs", req="HEADER-4.1-11")
+    options: tuple[Tlv, ...] = tlvs(16, "header TLVs", req="HEADER-4.1-11", default=())
 
 
-class EndHeader(Record):
+class EndHeader(Record, tlvs_of=Protocol.HEADER):
     """The nested header of the end seal: what lies behind it is between the two ends alone."""
 
     next_protocol: int = enum(8, Protocol, "what the payload is", req="HEADER-5.1-1")
     flags: int = flags(8, HeaderFlag, "key phase, encryption", req="HEADER-5.1-1", default=0)
     epoch: Epoch = u32("receiver's name of the end session", req="HEADER-5.1-2", form=Form.HEX)
     packet_number: int = u64("number in its epoch and direction", req="HEADER-5.1-2")
-    options: tuple[Tlv, ...] = tlvs(16, "TLVs between the ends", req="HEADER-5.1-3")
+    options: tuple[Tlv, ...] = tlvs(16, "TLVs between the ends", req="HEADER-5.1-3", default=())
 
 
 class ExchangeTlv(Tlv, namespace=Protocol.HEADER, code=1):
@@ -176,7 +176,16 @@ class ErrorReport(Message, protocol=Protocol.HEADER, code=3):
     text: str = text(8, "for people", maximum=200, req="HEADER-6.2-4", default="")
 
 
-Header.TLVS = EndHeader.TLVS = tlv_classes(Protocol.HEADER)
+_LENGTH_AT = 4
+"""Octet at which the header's `length` stands."""
+
+
+def encode_datagram(header: Header, *parts: Record | bytes, tag_octets: int = 0) -> bytes:
+    """Encode a header and what follows it, `length` set to the whole and `tag_octets` more, which are to be appended.
+
+    `parts`: end header, message, octets, in wire order. Raises `LocalMisuse` (TOO_BIG) beyond 65,535 octets.
+    """
+    return encode_parts((header, *parts), _LENGTH_AT, tag_octets)
 
 
 def decode_header_untrusted(datagram: bytes) -> tuple[Header, int]:

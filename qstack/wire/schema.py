@@ -9,8 +9,8 @@ everything is big-endian, most significant bit first:
         identifier: int = u16("names the asker's series", req="HEADER-6.1-1")
         sequence: int = u16("number of this request in its series", req="HEADER-6.1-1")
 
-The language is closed on purpose: there is no conditional field and no Python expression in a table. What is optional is
-a TLV. From the resulting `Layout` come encoding, decoding, limits, the Scapy layer, the Lua dissector, the bit
+The language is closed on purpose: there is no conditional field and no Python expression in a table. What is optional
+is a TLV. From the resulting `Layout` come encoding, decoding, limits, the Scapy layer, the Lua dissector, the bit
 diagram, the field table and the Hypothesis strategy.
 """
 

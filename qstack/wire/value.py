@@ -2,83 +2,51 @@
 
 A value is frozen, compares and hashes by its fields, and cannot exist with a field out of range. `Message` and `Tlv`
 classes enter the registry of their namespace when they are declared; a code taken twice is refused at import.
+
+What a value does (constructor, equality, `replace`, `encode`, `decode_untrusted`) is compiled, in `qstack._cext`;
+`qstack.wire.reference` reads and writes the same octets in plain Python, for the tests.
 """
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
-from qstack.base.errors import LocalMisuse, WireError
-from qstack.wire import reference, schema
+from qstack._cext.codec import (
+    MESSAGES,
+    Value,
+    decode_message_untrusted,
+    decode_record_untrusted,
+    encode_parts,
+    set_unknown_tlv,
+)
+from qstack._cext.frozen import MAXIMUM_TLVS, declare
+from qstack.wire import schema
+from qstack.wire.layout import make_layout
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import Field, Kind, Layout
 
 __all__ = ["MAXIMUM_TLVS", "Message", "Record", "Tlv", "UnknownTlv", "decode_message_untrusted",
-           "decode_record_untrusted", "message_classes",
-           "tlv_classes"]  # fmt: skip
+           "decode_record_untrusted", "encode_parts", "message_classes", "tlv_classes"]  # fmt: skip
 
-MAXIMUM_TLVS = 64
-"""TLVs in one list: room for all that is declared many times over, and a bound on a hostile datagram's cost."""
-
-_MESSAGES: dict[Protocol, dict[int, "type[Message]"]] = {}
-_TLVS: dict[Protocol, dict[int, "type[Tlv]"]] = {}
+_TLVS: dict[int, dict[int, "type[Tlv]"]] = {}
 
 
 class _Declared(type):
-    """Turns the field declarations of a class body into a layout and slots."""
+    """Turns the field declarations of a class body into a layout, slots and a field program."""
 
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], /, **options: Any
-    ) -> "_Declared":
-        trailing = options.get("trailing_tlvs", True)
-        inherited = [f for base in bases for f in getattr(base, "INHERITED", ()) if trailing]
-        own = [
-            _with_name(value, key) for key, value in body.items()
-            if isinstance(value, Field) and key in body.get("__annotations__", {})
-        ]  # fmt: skip
-        declared = tuple(own + inherited)
+    def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], /, **options: Any) -> "_Declared":
+        own = [(key, value) for key, value in body.items() if isinstance(value, Field)]
+        inherited = [(field.name, field) for base in bases for field in getattr(base, "INHERITED", ())]
         body = {key: value for key, value in body.items() if not isinstance(value, Field)}
-        body["__slots__"] = tuple(f.name for f in own if f.kind is not Kind.RESERVED)
-        body["LAYOUT"] = Layout(name, declared, *_sizes(declared))
+        body["__slots__"] = tuple(key for key, field in own if field.kind is not Kind.RESERVED)
+        for key, _ in own:
+            assert not hasattr(Value, key), f"{name}.{key} would hide what every value has"
+        body["LAYOUT"] = make_layout(name, own + (inherited if options.get("trailing_tlvs", True) else []))
         body["NAME"] = name
         return super().__new__(mcs, name, bases, body, **options)
 
-
-def _with_name(field: Field, name: str) -> Field:
-    return Field(**{slot: getattr(field, slot) for slot in Field.__slots__} | {"name": name})
-
-
-def _sizes(declared: tuple[Field, ...]) -> tuple[int, int | None]:
-    """Least and greatest size in octets."""
-    least = most_bits = 0
-    bounded = True
-    for field in declared:
-        match field.kind:
-            case Kind.UNSIGNED | Kind.RESERVED:
-                least, most_bits = least + field.bits, most_bits + field.bits
-            case Kind.FIXED:
-                least, most_bits = least + 8 * field.size, most_bits + 8 * field.size
-            case Kind.PREFIXED | Kind.TEXT:
-                least, most_bits = least + field.bits + 8 * field.minimum, most_bits + field.bits + 8 * field.maximum
-            case Kind.RECORD:
-                least += 8 * field.item.LAYOUT.minimum_size
-                bounded = bounded and field.item.LAYOUT.maximum_size is not None
-                most_bits += 8 * (field.item.LAYOUT.maximum_size or 0)
-            case Kind.LIST:
-                low, high = _item_sizes(field.item)
-                least += field.bits + 8 * low * field.minimum
-                bounded = bounded and high is not None
-                most_bits += field.bits + 8 * (high or 0) * field.maximum
-            case Kind.TLVS | Kind.REST:
-                least += field.bits
-                bounded = False
-    assert least % 8 == 0, "fields do not fill whole octets"
-    return least // 8, most_bits // 8 if bounded else None
-
-
-def _item_sizes(item: Any) -> tuple[int, int | None]:
-    if isinstance(item, Field):
-        return _sizes((item,))
-    return item.LAYOUT.minimum_size, item.LAYOUT.maximum_size
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], /, **options: Any) -> None:
+        super().__init__(name, bases, body)
+        del options  # __init_subclass__ has acted on them
+        declare(cls)
 
 
 @dataclass_transform(
@@ -92,60 +60,24 @@ def _item_sizes(item: Any) -> tuple[int, int | None]:
         schema.rest,
     ),
 )  # fmt: skip
-class Record(metaclass=_Declared):
-    """A declared group of fields without a code of its own. Also the base of TLVs and messages."""
+class Record(Value, metaclass=_Declared):
+    """A declared group of fields without a code of its own. Also the base of TLVs and messages.
+
+    Declared with `tlvs_of=` where it holds TLVs: the namespace that they are of.
+    """
 
     LAYOUT: ClassVar[Layout]
+    CODE: ClassVar[int] = 0
+    CODE_OCTETS: ClassVar[int] = 0
+    """How wide the code is that stands in front of the fields: 1 for messages, 2 for TLVs, 0 for records."""
     NAME: ClassVar[str]
     INHERITED: ClassVar[tuple[Field, ...]] = ()
     TLVS: ClassVar[dict[int, "type[Tlv]"]] = {}
-    UNKNOWN_TLV: ClassVar[Any] = None
-    MAXIMUM_TLVS: ClassVar[int] = MAXIMUM_TLVS
+    """What its fields of TLVs may hold, by code; all else is an `UnknownTlv`."""
 
-    def __init__(self, **values: Any) -> None:
-        for field in self.LAYOUT.fields:
-            if field.kind is Kind.RESERVED:
-                continue
-            value = values.pop(field.name, field.default)
-            _check_value(type(self).__name__, field, value)
-            object.__setattr__(self, field.name, value)
-        if values:
-            raise LocalMisuse(f"{type(self).__name__} has no field {', '.join(sorted(values))}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen: make a new one with replace({name}=...)")
-
-    def __iter_fields(self) -> Iterator[Any]:
-        return (getattr(self, field.name) for field in self.LAYOUT.fields if field.kind is not Kind.RESERVED)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and list(self.__iter_fields()) == list(other.__iter_fields())
-
-    def __hash__(self) -> int:
-        return hash((type(self), *self.__iter_fields()))
-
-    def __repr__(self) -> str:
-        shown = (f"{f.name}={getattr(self, f.name)!r}" for f in self.LAYOUT.fields if f.kind is not Kind.RESERVED)
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed."""
-        values = {f.name: getattr(self, f.name) for f in self.LAYOUT.fields if f.kind is not Kind.RESERVED}
-        return type(self)(**(values | changes))
-
-    def encode(self) -> bytes:
-        """The octets of the fields (for a message: behind its code)."""
-        out = bytearray()
-        reference.encode_fields(self, out)
-        return bytes(out)
-
-    @classmethod
-    def decode_untrusted(cls, data: bytes, offset: int = 0) -> Self:
-        """Decode data[offset:] whole, or raise `WireError`."""
-        values, used = reference.decode_fields(cls, data, offset, len(data))
-        if used != len(data):
-            raise WireError(used, cls.__name__, f"{len(data) - used} octets after the last field")
-        return cls(**values)
+    def __init_subclass__(cls, *, tlvs_of: Protocol | None = None) -> None:
+        if tlvs_of is not None:
+            cls.TLVS = _TLVS.setdefault(tlvs_of, {})
 
 
 class Tlv(Record):
@@ -154,12 +86,11 @@ class Tlv(Record):
     The top bit of the type says critical: a receiver that does not know it must refuse the message.
     """
 
-    CODE: ClassVar[int] = 0
+    CODE_OCTETS: ClassVar[int] = 2
     NAMESPACE: ClassVar[Protocol] = Protocol.NONE
 
-    def __init_subclass__(cls, *, namespace: Protocol | None = None, code: int = 0) -> None:
-        if namespace is None:
-            return
+    def __init_subclass__(cls, *, namespace: Protocol, code: int) -> None:
+        assert 0 < code <= 0xFFFF, f"{cls.__name__}: TLV types are 1..65535"
         taken = _TLVS.setdefault(namespace, {}).setdefault(code, cls)
         assert taken is cls, f"TLV code {code} of {namespace.name} is taken by {taken.__name__}"
         cls.CODE, cls.NAMESPACE = code, namespace
@@ -168,7 +99,6 @@ class Tlv(Record):
 class UnknownTlv(Record):
     """A TLV whose type is not declared: kept as it is."""
 
-    CODE: ClassVar[int] = 0
     code: int = schema.u16("type")
     value: bytes = schema.rest("value")
 
@@ -178,7 +108,7 @@ class UnknownTlv(Record):
         return bool(self.code & 0x8000)
 
 
-Record.UNKNOWN_TLV = UnknownTlv
+set_unknown_tlv(UnknownTlv)
 
 
 class Message(Record):
@@ -190,106 +120,41 @@ class Message(Record):
     (dissectors link the two). A message whose last field is `rest()` takes `trailing_tlvs=False`.
     """
 
-    CODE: ClassVar[int] = 0
+    CODE_OCTETS: ClassVar[int] = 1
     PROTOCOL: ClassVar[Protocol] = Protocol.NONE
     CONFIDENTIAL: ClassVar[bool] = False
     RELIABLE: ClassVar[bool] = False
     ANSWERS: ClassVar[tuple[str, ...]] = ()
     MATCHED_BY: ClassVar[tuple[str, ...]] = ()
 
-    options: tuple[Any, ...] = schema.tlvs(0, "optional parts")
-
     # With trailing_tlvs=False the field is left out of the layout and the attribute is never set.
+    options: tuple[Any, ...] = schema.tlvs(0, "optional parts", default=())
+
     def __init_subclass__(
         cls, *, protocol: Protocol, code: int, confidential: bool = False, reliable: bool = False,
         answers: tuple[str, ...] = (), matched_by: tuple[str, ...] = (), trailing_tlvs: bool = True,
     ) -> None:  # fmt: skip
-        taken = _MESSAGES.setdefault(protocol, {}).setdefault(code, cls)
+        assert 0 <= code <= 0xFF, f"{cls.__name__}: message codes are 0..255"
+        taken = MESSAGES.setdefault(protocol, {}).setdefault(code, cls)
         assert taken is cls, f"message code {code} of {protocol.name} is taken by {taken.__name__}"
         cls.PROTOCOL, cls.CODE, cls.CONFIDENTIAL, cls.RELIABLE = protocol, code, confidential, reliable
         cls.ANSWERS, cls.MATCHED_BY = answers, matched_by
-        cls.TLVS = _TLVS.setdefault(protocol, {})
-        del trailing_tlvs
-
-    def encode(self) -> bytes:
-        out = bytearray((self.CODE,))
-        reference.encode_fields(self, out)
-        return bytes(out)
-
-    @classmethod
-    def decode_untrusted(cls, data: bytes, offset: int = 0) -> Self:
-        """Decode a whole payload, code included."""
-        message = decode_message_untrusted(cls.PROTOCOL, data, offset)
-        if not isinstance(message, cls):
-            raise WireError(offset, "code", f"is {message.NAME}, not {cls.NAME}")
-        return message
+        super().__init_subclass__(tlvs_of=protocol)
+        del trailing_tlvs  # the metaclass has acted on it
 
     def option(self, kind: type[Tlv]) -> Any:
         """The first TLV of a kind, or None."""
         return next((tlv for tlv in self.options if type(tlv) is kind), None)
 
 
-R = TypeVar("R", bound=Record)
-
 Message.INHERITED = Message.LAYOUT.fields
-
-
-def decode_record_untrusted(cls: type[R], data: bytes, offset: int, end: int) -> tuple[R, int]:
-    """Decode one record at the start of data[offset:end]; give it and the offset behind it."""
-    values, used = reference.decode_fields(cls, data, offset, end)
-    return cls(**values), used
-
-
-def decode_message_untrusted(protocol: int, data: bytes, offset: int = 0) -> Message:
-    """Decode data[offset:] as a message of `protocol`. Raises `WireError` for an unknown code too."""
-    if offset >= len(data):
-        raise WireError(offset, "code", "needs 1 octet, 0 are left")
-    cls = _MESSAGES.get(protocol, {}).get(data[offset])  # type: ignore[call-overload]
-    if cls is None:
-        raise WireError(offset, "code", f"message {data[offset]} of protocol {protocol} is not declared")
-    values, used = reference.decode_fields(cls, data, offset + 1, len(data))
-    if used != len(data):
-        raise WireError(used, cls.__name__, f"{len(data) - used} octets after the last field")
-    found: Message = cls(**values)
-    return found
 
 
 def message_classes(protocol: Protocol) -> dict[int, type[Message]]:
     """All declared messages of a namespace by code."""
-    return dict(_MESSAGES.get(protocol, {}))
+    return dict(MESSAGES.get(protocol, {}))
 
 
 def tlv_classes(namespace: Protocol) -> dict[int, type[Tlv]]:
     """All declared TLVs of a namespace by code."""
     return dict(_TLVS.get(namespace, {}))
-
-
-def _check_value(owner: str, field: Field, value: Any) -> None:
-    match field.kind:
-        case Kind.UNSIGNED:
-            fits = isinstance(value, int) and 0 <= value < 1 << field.bits
-        case Kind.FIXED:
-            fits = isinstance(value, bytes) and len(value) == field.size
-        case Kind.PREFIXED:
-            fits = isinstance(value, bytes) and field.minimum <= len(value) <= field.maximum
-        case Kind.TEXT:
-            fits = (isinstance(value, str) and field.minimum <= len(value) <= field.maximum
-                    and all(" " <= c <= "~" for c in value))  # fmt: skip
-        case Kind.RECORD:
-            fits = isinstance(value, field.item)
-        case Kind.LIST:
-            fits = isinstance(value, tuple) and field.minimum <= len(value) <= field.maximum
-            if fits and isinstance(field.item, Field):
-                for item in value:
-                    _check_value(owner, _with_name(field.item, field.name), item)
-            elif fits:
-                fits = all(isinstance(item, field.item) for item in value)
-        case Kind.TLVS:
-            fits = isinstance(value, tuple) and all(isinstance(tlv, Tlv | UnknownTlv) for tlv in value)
-        case Kind.REST:
-            fits = isinstance(value, bytes)
-        case _:
-            fits = False
-    if not fits:
-        raise LocalMisuse(f"{owner}.{field.name}: {value!r} does not fit {field.kind.value}"
-                          f"{f' of {field.bits} bits' if field.bits else ''}")  # fmt: skip
