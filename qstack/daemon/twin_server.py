@@ -1,10 +1,12 @@
 """Serves a twin on a Unix socket: one connection a node, one datagram a message, answers as soon as they are computed.
 
-Holding a result until its instant is the client's part (`io.device`), so the server never waits for simulated time; it only
-keeps the twin's own deadlines.
+Holding a result until its instant is the client's part (`io.device`), so the server never waits for simulated time; it
+only keeps the twin's own deadlines.
 """
 
+import os
 import socket
+import struct
 from pathlib import Path
 
 import trio
@@ -17,6 +19,7 @@ from qstack.twin.machine import Twin
 
 __all__ = ["TwinServer", "listen"]
 
+_UCRED = struct.Struct("@iII")  # pid, uid, gid
 _BACKLOG = 1_024
 _MAXIMUM_MESSAGE = 1 << 18
 _TIMESCALE_INTERVAL_S = 10.0
@@ -35,6 +38,12 @@ def listen(path: Path, mode: int = 0o600) -> trio.socket.SocketType:
         sock.close()
         raise LocalMisuse(f"cannot listen on {path}: {error.strerror}; is another qtwind running there?") from error
     return trio.socket.from_stdlib_socket(sock)
+
+
+def _user_of(connection: trio.socket.SocketType) -> int:
+    """The user id at the other end, from the kernel (unix(7), SO_PEERCRED)."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[1])
 
 
 def _somebody_listens(path: Path) -> bool:
@@ -75,6 +84,8 @@ class TwinServer:
         session = self._sessions
         send, receive = trio.open_memory_channel[bytes](4_096)
         self._connections[session] = send
+        if _user_of(connection) in (0, os.geteuid()):
+            self.twin.admit_operator(session)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, connection, receive)

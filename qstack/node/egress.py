@@ -7,7 +7,7 @@ is one place where a datagram gets its hop seal.
 from collections import deque
 from dataclasses import dataclass
 
-from qstack.base.effects import NO_LABEL, Seal, SendMessage, SendUnsealed
+from qstack.base.effects import NO_LABEL, Seal, SendDatagram, SendMessage, SendUnsealed
 from qstack.base.errors import QstackError
 from qstack.base.ids import Label, Qna
 from qstack.base.locator import Locator
@@ -66,6 +66,10 @@ class Egress:
         payload = effect.message.encode()
         header = header.replace(length=HEADER_SIZE + len(payload))
         self._outbox.append(Outbound(header.encode() + payload, effect.locator, effect.segment))
+
+    def send_datagram(self, effect: SendDatagram) -> None:
+        """What `session` has sealed itself, to try a locator."""
+        self._outbox.append(Outbound(effect.datagram, effect.locator))
 
     def send(self, effect: SendMessage, now_ns: Instant) -> None:
         """Send a message, or let it wait for its session."""

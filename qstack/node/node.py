@@ -13,7 +13,18 @@ from collections import deque
 from typing import Any
 
 from qstack.base.chance import Chance
-from qstack.base.effects import CallDevice, Count, Log, Seal, SendMessage, SendUnsealed, Sender, Severity, TellClient
+from qstack.base.effects import (
+    CallDevice,
+    Count,
+    Log,
+    Seal,
+    SendDatagram,
+    Sender,
+    SendMessage,
+    SendUnsealed,
+    Severity,
+    TellClient,
+)
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.handshake import HandshakeFactory
@@ -180,6 +191,8 @@ class Node:
                 self._egress.send(effect, now_ns)
             case SendUnsealed():
                 self._egress.send_unsealed(effect)
+            case SendDatagram():
+                self._egress.send_datagram(effect)
             case CallDevice():
                 self._device_calls.append(effect.request)  # type: ignore[arg-type]
             case TellClient():

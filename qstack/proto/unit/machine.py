@@ -308,7 +308,7 @@ class UnitMachine:
         missing = [item.pair for item in message.pairs if item.pair not in unit.held]
         if missing or len({item.pair for item in message.pairs}) != len(message.pairs):
             raise LocalMisuse(f"pairs {missing or 'twice in one request'}: not held by this end, nothing was measured")
-        unknown = [item.basis for item in message.pairs if not isinstance(item.basis, Basis)]
+        unknown = [item.basis for item in message.pairs if item.basis not in tuple(Basis)]
         if unknown:
             raise LocalMisuse(f"basis {unknown[0]}: there are 0 (Z), 1 (X) and 2 (Y)")
         asked = [Asked(unit.held.pop(item.pair), Basis(item.basis)) for item in message.pairs]
@@ -424,7 +424,8 @@ class UnitMachine:
         identifier = request_id(Protocol.UNIT, self._counter)
         self._batches[identifier] = batch
         self._effects.append(CallDevice(Measure(
-            request_id=identifier, instant=self._timescale().domain(self._now_ns),
+            request_id=identifier,
+            instant=self._timescale().domain(Instant(self._now_ns + self.parameters.device_lead_ns)),
             measurements=tuple(MeasureItem(qubit=asked.held.qubit, basis=asked.basis) for asked in batch.asked),
         )))  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qstack.base.units import SECOND_NS
+from qstack.base.units import MILLISECOND_NS, SECOND_NS
 
 __all__ = ["CONTEXT_OCTETS", "MAXIMUM_ROUNDS", "NONCE_OCTETS", "PAD_BITS", "UnitParameters"]
 
@@ -17,11 +17,13 @@ MAXIMUM_ROUNDS = 4_096  # section 7: what `present` holds
 class UnitParameters:
     """Our choices.
 
-    `tests_one_in`: of so many rounds one is a test. `rounds_timeout_ns`: how long a tail waits for rounds that the head
+    `tests_one_in`: of so many rounds one is a test. `device_lead_ns`: how far ahead a measurement is planned, so that the
+    device can answer at its instant and not after. `rounds_timeout_ns`: how long a tail waits for rounds that the head
     has and it has not. `tai_minus_utc_s`: since 2017. `units_per_user`: live units of one user id.
     """
 
     tests_one_in: int = 8
+    device_lead_ns: int = MILLISECOND_NS
     rounds_timeout_ns: int = 2 * SECOND_NS
     tai_minus_utc_s: int = 37
     units_per_user: int = 32

@@ -41,6 +41,7 @@ class HeadEvent(Enum):
 
 _H, _E = HeadState, HeadEvent
 _HEAD_LIVE = frozenset(_H) - {_H.OVER}
+_HEAD_OF_CIRCUIT = frozenset({_H.MEASURING, _H.AGREEING, _H.SHARING})  # a unit that cannot go on without it
 
 HEAD = TransitionTable("unit head", (
     Row(_H.REQUESTED, _E.ACCEPTED, None, ("ask_circuit",), _H.RESERVING),
@@ -56,7 +57,7 @@ HEAD = TransitionTable("unit head", (
     Row(_H.CONFIRMING, _E.CONFIRMED, None, ("tell_delivered", "deliver"), _H.OVER),
     Row(_H.SHARING, _E.PAIR, None, ("hand_over",), None),
     Row(_H.SHARING, _E.MEASURED, None, ("tell_outcomes",), None),
-    Row(frozenset({_H.MEASURING, _H.AGREEING, _H.SHARING}), _E.CIRCUIT_CLOSED, None, ("close_peer", "fail"), _H.OVER),
+    Row(_HEAD_OF_CIRCUIT, _E.CIRCUIT_CLOSED, None, ("release", "close_peer", "fail"), _H.OVER),
     Row(_HEAD_LIVE, _E.CLOSED, None, ("release", "fail"), _H.OVER),
     Row(_HEAD_LIVE, _E.CANCELLED, None, ("release", "close_peer"), _H.OVER),
     Row(_HEAD_LIVE, _E.LOST, None, ("release", "fail"), _H.OVER),
@@ -102,6 +103,7 @@ class TailEvent(Enum):
 
 _T, _F = TailState, TailEvent
 _TAIL_LIVE = frozenset(_T) - {_T.OVER, _T.CONFIRMED}
+_TAIL_OF_CIRCUIT = frozenset({_T.MEASURING, _T.ANSWERING, _T.SHARING})
 
 TAIL = TransitionTable("unit tail", (
     Row(_T.ACCEPTED, _F.RESERVED, "share_key", ("bind",), _T.MEASURING),
@@ -122,7 +124,7 @@ TAIL = TransitionTable("unit tail", (
     Row(_T.CONFIRMED, _F.EXPIRED, None, ("release", "deliver_unconfirmed"), _T.OVER),
     Row(_T.SHARING, _F.PAIR, None, ("hand_over",), None),
     Row(_T.SHARING, _F.MEASURED, None, ("tell_outcomes",), None),
-    Row(frozenset({_T.MEASURING, _T.ANSWERING, _T.SHARING}), _F.CIRCUIT_CLOSED, None, ("close_peer", "fail"), _T.OVER),
+    Row(_TAIL_OF_CIRCUIT, _F.CIRCUIT_CLOSED, None, ("release", "close_peer", "fail"), _T.OVER),
     Row(_TAIL_LIVE, _F.CLOSED, None, ("release", "fail"), _T.OVER),
     Row(_TAIL_LIVE, _F.CANCELLED, None, ("release", "close_peer"), _T.OVER),
     Row(_TAIL_LIVE, _F.LOST, None, ("release", "fail"), _T.OVER),
