@@ -12,8 +12,8 @@ from qstack.wire.schema import flags, items, octets, qna, record, rest, u8, u16,
 from qstack.wire.value import Message, Record, Tlv
 
 __all__ = [
-    "MAXIMUM_LOCATORS", "NONCE_OCTETS", "PADDED_OCTETS", "Announcement", "Answer", "Capability", "Conflict", "Description",
-    "Ipv4Locator", "Ipv6Locator", "PaddingTlv", "Probe", "Question", "Whereabouts",
+    "MAXIMUM_LOCATORS", "NONCE_OCTETS", "PADDED_OCTETS", "Announcement", "Answer", "Capability", "Conflict",
+    "Description", "Ipv4Locator", "Ipv6Locator", "PaddingTlv", "Probe", "Question", "Whereabouts",
 ]  # fmt: skip
 
 NONCE_OCTETS = 16
