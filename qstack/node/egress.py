@@ -1,7 +1,7 @@
 """From a message to datagrams: which neighbour, which seals, which place in the reliable flow.
 
-A message waits, bounded, while the session that it needs is being made. Everything that leaves passes `_transmit`, so there
-is one place where a datagram gets its hop seal.
+A message waits, bounded, while the session that it needs is being made. Everything that leaves passes `_transmit`, so
+there is one place where a datagram gets its hop seal.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from qstack.base.effects import NO_LABEL, Seal, SendDatagram, SendMessage, SendUnsealed
 from qstack.base.errors import QstackError
-from qstack.base.ids import Label, Qna
+from qstack.base.ids import Epoch, Label, Qna
 from qstack.base.locator import Locator
 from qstack.base.services import EnsurePeer, Routes
 from qstack.base.time import Instant
@@ -24,9 +24,10 @@ __all__ = ["Egress", "Outbound"]
 
 _WAITING_LIMIT = 256  # messages that wait for one session
 _CLASSES = {
-    Protocol.LINK: TrafficClass.HERALD, Protocol.CIRCUIT: TrafficClass.SIGNALLING, Protocol.UNIT: TrafficClass.SIGNALLING,
-    Protocol.SESSION: TrafficClass.SIGNALLING, Protocol.QARP: TrafficClass.SIGNALLING,
-    Protocol.HEADER: TrafficClass.MANAGEMENT, Protocol.ROUTE: TrafficClass.SIGNALLING,
+    Protocol.LINK: TrafficClass.HERALD, Protocol.CIRCUIT: TrafficClass.SIGNALLING,
+    Protocol.UNIT: TrafficClass.SIGNALLING, Protocol.SESSION: TrafficClass.SIGNALLING,
+    Protocol.QARP: TrafficClass.SIGNALLING, Protocol.ROUTE: TrafficClass.SIGNALLING,
+    Protocol.HEADER: TrafficClass.MANAGEMENT,
 }  # fmt: skip
 
 
@@ -137,7 +138,7 @@ class Egress:
         header = self._header(destination, envelope.protocol if seal is Seal.HOP else Protocol.END, envelope.label)
         confidential = envelope.confidential
         if seal is Seal.END:
-            inner = EndHeader(next_protocol=envelope.protocol, epoch=0, packet_number=0, options=options)
+            inner = EndHeader(next_protocol=envelope.protocol, epoch=Epoch(0), packet_number=0, options=options)
             payload = self._end.seal_end(destination, header, inner, payload, confidential, now_ns)
             confidential, options = False, ()
         hop = self._next_hop(destination)

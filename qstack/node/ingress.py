@@ -1,8 +1,9 @@
 """From a datagram to messages: header, hop seal, forwarding, end seal, reliable flow, codec.
 
-Laws: any octets may come in, and the worst that they do is to add one to a counter. Nothing is looked at behind a seal that
-did not open. Between neighbours only the neighbour speaks: what arrives in another node's name is forwarded traffic, and
-of that only what is protected by itself counts (the end seal, handshakes of the end session) or is advice (errors).
+Laws: any octets may come in, and the worst that they do is to add one to a counter. Nothing is looked at behind a seal
+that did not open. Between neighbours only the neighbour speaks: what arrives in another node's name is forwarded
+traffic, and of that only what is protected by itself counts (the end seal, handshakes of the end session) or is advice
+(errors).
 """
 
 from collections.abc import Iterator
@@ -145,7 +146,8 @@ class Ingress:
         position = _position(inner.options)
         for delivery in self._flows.receive((peer, Seal.END), position, body, envelope, now_ns):
             if delivery.context.protocol != Protocol.NONE:
-                yield from self._checked(delivery.context.protocol, delivery, Sender(peer, Seal.END, arrival, neighbour))
+                sender = Sender(peer, Seal.END, arrival, neighbour)
+                yield from self._checked(delivery.context.protocol, delivery, sender)
 
     def _checked(self, protocol: int, delivery: Delivery, sender: Sender) -> Iterator[Received]:
         for received in self._decode(protocol, delivery.payload, sender):

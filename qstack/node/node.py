@@ -125,7 +125,7 @@ class Node:
 
     def handle_deadline(self, now_ns: Instant) -> None:
         """Time has passed."""
-        for machine in self.machines.timed:
+        for machine in self.machines.all:
             deadline = machine.next_deadline()
             if deadline is not None and deadline <= now_ns:
                 machine.handle_deadline(now_ns)
@@ -133,7 +133,7 @@ class Node:
 
     def next_deadline(self) -> Instant | None:
         """When `handle_deadline` wants to be called; None: not before another input."""
-        deadlines = [at for machine in self.machines.timed if (at := machine.next_deadline()) is not None]
+        deadlines = [at for machine in self.machines.all if (at := machine.next_deadline()) is not None]
         flows = self._flows.next_deadline()
         if flows is not None:
             deadlines.append(flows)
@@ -213,7 +213,7 @@ class Node:
             if room is Room.NODE:
                 self._on_service(service, now_ns)
             else:
-                self.machines.in_room(room).on_service(service, now_ns)
+                self.machines.by_room[room].on_service(service, now_ns)
 
     def _on_service(self, service: Any, now_ns: Instant) -> None:
         match service:

@@ -1,4 +1,4 @@
-"""Which protocol serves which service: the one table by which protocols, that never import one another, work together."""
+"""Which protocol serves which service: one table by which protocols, that never import one another, work together."""
 
 from enum import Enum, unique
 
