@@ -9,7 +9,7 @@ import time
 from qstack.base.time import Instant, Timescale
 from qstack.base.units import SECOND_NS
 
-__all__ = ["TAI_MINUS_UTC_S", "now_ns", "sample_timescale"]
+__all__ = ["TAI_MINUS_UTC_S", "now_ns", "sample_timescale", "unix_s"]
 
 TAI_MINUS_UTC_S = 37
 """Since 1 January 2017 (IERS Bulletin C 52); no leap second has been announced since."""
@@ -20,6 +20,11 @@ _SAMPLES = 5
 def now_ns() -> Instant:
     """The local monotonic clock."""
     return Instant(time.monotonic_ns())
+
+
+def unix_s() -> int:
+    """Unix UTC seconds: what certificates are dated in."""
+    return int(time.time())
 
 
 def sample_timescale(max_error_ns: int) -> Timescale:

@@ -20,7 +20,7 @@ from qstack.proto.session.machine import SessionMachine
 from qstack.proto.unit.machine import UnitMachine
 from qstack.wire.protocols import Protocol
 
-__all__ = ["Machines", "assemble"]
+__all__ = ["Machines", "assemble", "make_routes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def assemble(
 ) -> Machines:  # fmt: skip
     """Make the machines. Raises `LocalMisuse` for a configuration that contradicts itself."""
     own = configuration.qna
-    routes = _routes(configuration)
+    routes = make_routes(configuration)
     hop = SessionMachine(own, Seal.HOP, configuration.session, chance.derive(b"hop"), handshakes, key_log=key_log)
     end = SessionMachine(own, Seal.END, configuration.session, chance.derive(b"end"), handshakes, key_log=key_log)
 
@@ -60,8 +60,7 @@ def assemble(
     )  # fmt: skip
     link = LinkMachine(own, configuration.link, timescale=timescale, links=configuration.links,
                        stations=configuration.stations)  # fmt: skip
-    circuit = CircuitMachine(own, configuration.circuit, routes=routes, timescale=timescale,
-                             memory=configuration.memory, chance=chance.derive(b"circuit"))  # fmt: skip
+    circuit = CircuitMachine(own, configuration.circuit, routes=routes, timescale=timescale)
     unit = UnitMachine(
         own, configuration.unit, chance.derive(b"unit"), rules=configuration.rules, routes=routes,
         end_secret=end_secret, is_secret=is_secret, timescale=timescale,
@@ -77,7 +76,8 @@ def assemble(
     return Machines(routes, header, hop, end, qarp, link, circuit, unit, by_room, by_protocol, tuple(by_room.values()))
 
 
-def _routes(configuration: NodeConfiguration) -> RouteTable:
+def make_routes(configuration: NodeConfiguration) -> RouteTable:
+    """The routes of a configuration. Raises `LocalMisuse` for routes that contradict."""
     return RouteTable(
         configuration.qna, neighbours=configuration.neighbours, linked=(each.neighbour for each in configuration.links),
         prefixes=configuration.prefixes, nodes=configuration.nodes, domains=configuration.domains,

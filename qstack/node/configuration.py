@@ -15,7 +15,6 @@ from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.session.params import SessionParameters
 from qstack.proto.unit.admission import ClaimRule
 from qstack.proto.unit.params import UnitParameters
-from qstack.quantum.models import MemoryModel
 
 __all__ = ["NodeConfiguration"]
 
@@ -25,8 +24,8 @@ class NodeConfiguration:
     """One node.
 
     `neighbours`: UDP neighbours, called at the start; `statics`: configured locators of some of them, the others are
-    found through qarp on `segments`, on which this node is at `locators`. `memory`: of which kind its memories are, for
-    estimates. `rules`: which users speak for which endpoints.
+    found through qarp on `segments`, on which this node is at `locators`. `rules`: which users speak
+    for which endpoints.
     """
 
     qna: Qna
@@ -39,7 +38,6 @@ class NodeConfiguration:
     capabilities: int = 0
     links: tuple[LinkConfiguration, ...] = ()
     stations: tuple[StationConfiguration, ...] = ()
-    memory: MemoryModel = field(default_factory=MemoryModel)
     prefixes: tuple[PrefixRoute, ...] = ()
     nodes: tuple[NodeRoute, ...] = ()
     domains: tuple[AsRoute, ...] = ()

@@ -10,6 +10,7 @@ reliable flows transmit what is due. So between two calls a node owes nothing to
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from qstack.base.chance import Chance
@@ -25,15 +26,15 @@ from qstack.base.effects import (
     Severity,
     TellClient,
 )
-from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
 from qstack.base.events import EchoAnswered, EchoFailed
-from qstack.base.handshake import HandshakeFactory
+from qstack.base.handshake import HandshakeFactory, PeerIdentity
 from qstack.base.ids import Qna, format_qna
 from qstack.base.locator import Arrival
 from qstack.base.services import EnsurePeer, PeerDown, PeerHeard, PeerUnresolved, PeerUp
 from qstack.base.time import Instant, Timescale
 from qstack.base.units import SECOND_NS
-from qstack.node.assembly import Machines, assemble
+from qstack.node.assembly import Machines, assemble, make_routes
 from qstack.node.configuration import NodeConfiguration
 from qstack.node.counters import Counters
 from qstack.node.egress import Egress, Outbound
@@ -49,6 +50,8 @@ from qstack.wire.value import Message
 __all__ = ["Event", "Node"]
 
 Event = Log | EchoAnswered | EchoFailed
+_FIXED = ("qna", "links", "stations", "device_port", "capabilities", "exchange", "header", "session", "qarp", "link",
+          "circuit")  # fmt: skip
 _SEALED_SESSION = (Established, Probe, ProbeReply, Close)
 _HEARD_INTERVAL_NS = SECOND_NS  # how often qarp is told that a neighbour was heard
 
@@ -121,6 +124,32 @@ class Node:
     def ping(self, node: Qna, identifier: int, sequence: int, data: bytes, now_ns: Instant) -> None:
         """Send an echo request; `EchoAnswered` or `EchoFailed` follows. Raises `ResourceLimit`."""
         self.machines.header.ask(node, identifier, sequence, data, now_ns)
+        self._settle(now_ns)
+
+    def reconfigure(self, configuration: NodeConfiguration, now_ns: Instant) -> None:
+        """Take over a changed configuration as a whole, or refuse it as a whole.
+
+        Routes, neighbours, segments, endpoint rules and unit parameters change under way. Raises `LocalMisuse` naming what
+        cannot (addresses, links, stations and the parameters of the other protocols): for those the daemon is restarted.
+        """
+        fixed = [name for name in _FIXED if getattr(configuration, name) != getattr(self.configuration, name)]
+        if fixed:
+            raise LocalMisuse(f"{', '.join(fixed)}: cannot change while the daemon runs; restart it to have the change")
+        routes = make_routes(configuration)
+        self.machines.qarp.reconfigure(configuration.segments, configuration.statics, now_ns)
+        self.machines.routes.become(routes)
+        self.machines.unit.admission.rules = configuration.rules
+        self.machines.unit.parameters = configuration.unit
+        self.configuration = configuration
+        for neighbour in configuration.neighbours:
+            if not self.machines.hop_session.is_up(neighbour):
+                self._effects.append(EnsurePeer(neighbour, Seal.HOP))
+        self._settle(now_ns)
+
+    def reconsider(self, judge: Callable[[PeerIdentity], str], now_ns: Instant) -> None:
+        """Trust has changed: close the sessions whose peer `judge` gives a reason against (SESSION-4.2-5)."""
+        for machine in (self.machines.end_session, self.machines.hop_session):
+            machine.reconsider(judge, now_ns)
         self._settle(now_ns)
 
     def handle_deadline(self, now_ns: Instant) -> None:

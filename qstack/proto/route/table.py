@@ -66,6 +66,12 @@ class RouteTable:
             self._check_hop(domain.next_hop, f"AS {domain.domain}")
             _enter(self._domains, domain.domain, domain.next_hop, f"AS {domain.domain}")
 
+    def become(self, other: "RouteTable") -> None:
+        """Take over the routes of another table of the same node: who holds this one sees them at once."""
+        assert other.own == self.own
+        self._neighbours, self._linked = other._neighbours, other._linked
+        self._prefixes, self._nodes, self._domains = other._prefixes, other._nodes, other._domains
+
     def next_hop(self, destination: Qna) -> Qna | None:
         """The UDP neighbour towards `destination`; itself when it is a neighbour; None when there is no way."""
         if destination == self.own:

@@ -20,6 +20,7 @@ from qstack.base.services import (
     CircuitReady,
     EndPairReady,
     PeerDown,
+    PeerUp,
     QubitsFreed,
     Routes,
 )  # fmt: skip
@@ -56,7 +57,7 @@ from qstack.wire.unit import (
     UnitRefuse,
     UnitRequest,
 )  # fmt: skip
-from qstack.wire.urn import UnitIdentifier, parse_unit
+from qstack.wire.urn import UnitIdentifier, Urn, parse_unit, parse_urn
 from qstack.wire.value import Message
 
 __all__ = ["UnitDescription", "UnitMachine"]
@@ -116,6 +117,7 @@ class UnitMachine:
         self._timers: Timers[tuple[str, _Key]] = Timers()
         self._waiting: list[tuple[UnitEnd, HeldPair, Basis]] = []  # to be measured in this turn's batch
         self._batches: dict[int, _Batch] = {}
+        self._speaks_for: dict[Qna, tuple[str, ...]] = {}  # URN prefixes in the certificates of live far ends
         self._counter = 0
         self._now_ns = Instant(0)
         self._around = Surroundings(self._effects, end_secret, is_secret, self._queue_measurement, self._start_waiting)
@@ -153,7 +155,7 @@ class UnitMachine:
             self._fire(unit, HeadEvent.CANCELLED, TailEvent.CANCELLED, Ending(ErrorCode.CANCELLED))
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """CircuitReady, CircuitFailed, CircuitClosed, EndPairReady, PeerDown."""
+        """CircuitReady, CircuitFailed, CircuitClosed, EndPairReady, PeerUp, PeerDown."""
         self._now_ns = now_ns
         match service:
             case CircuitReady():
@@ -168,7 +170,10 @@ class UnitMachine:
                     self._fire(unit, HeadEvent.CIRCUIT_CLOSED, TailEvent.CIRCUIT_CLOSED, ending)
             case EndPairReady():
                 self._take_pair(service)
+            case PeerUp(seal=Seal.END):
+                self._speaks_for[service.peer] = service.urn_prefixes
             case PeerDown(seal=Seal.END):
+                self._speaks_for.pop(service.peer, None)
                 text = f"session with {format_qna(service.peer)} lost: {service.reason}"
                 ending = Ending(ErrorCode.SESSION_LOST, text)
                 for unit in [unit for unit in self._units.values() if unit.remote == service.peer]:
@@ -358,11 +363,16 @@ class UnitMachine:
         local = [urn for urn in identifier.endpoints if self._routes.destination_of(urn.canonical) == self.own]
         remote = [urn for urn in identifier.endpoints if self._routes.destination_of(urn.canonical) == head]
         claim = self.admission.claim_for(local[0]) if len(local) == 1 else None
-        if claim is None or len(remote) != 1:
+        if claim is None or len(remote) != 1 or not self._may_speak(head, remote[0]):
             return ErrorCode.NO_ENDPOINT, None
         unit = TailUnit(TailState.ACCEPTED, self._handle(), head, head, claim.client, claim.user, identifier, request,
                         self._around)  # fmt: skip
         return ErrorCode.UNSPECIFIED, unit
+
+    def _may_speak(self, node: Qna, endpoint: Urn) -> bool:
+        """Whether the node's certificate, if it names prefixes, has one for the endpoint (UNIT-4.1-9)."""
+        prefixes = self._speaks_for.get(node, ())
+        return not prefixes or any(parse_urn(prefix).is_prefix_of(endpoint) for prefix in prefixes)
 
     def _continue(self, message: Message, peer: Qna) -> None:
         number = getattr(message, "request", 0)

@@ -1,0 +1,138 @@
+"""From a checked configuration file to what a daemon is made of."""
+
+import dataclasses
+from collections.abc import Callable
+
+from qstack.base.chance import Chance
+from qstack.base.handshake import PeerIdentity
+from qstack.base.ids import AsNumber, LinkId, Qna
+from qstack.base.locator import Locator
+from qstack.config.node import Link, NodeFile, Route
+from qstack.config.tuning import tuned
+from qstack.io.clock import unix_s
+from qstack.io.entropy import system_seed
+from qstack.io.tls import TlsHandshakeFactory
+from qstack.node.configuration import NodeConfiguration
+from qstack.pki.files import load_anchor, load_node
+from qstack.pki.trust import Trust
+from qstack.proto.circuit.params import CircuitParameters
+from qstack.proto.header.params import HeaderParameters
+from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
+from qstack.proto.qarp.params import QarpParameters
+from qstack.proto.qarp.segment import Segment
+from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
+from qstack.proto.session.params import SessionParameters
+from qstack.proto.unit.admission import ClaimRule
+from qstack.proto.unit.params import UnitParameters
+from qstack.wire.qarp import Capability
+from qstack.wire.twin import Attached
+
+__all__ = ["PARAMETERS", "make_chance", "make_handshakes", "make_node", "make_trust"]
+
+PARAMETERS = {
+    "header": HeaderParameters, "session": SessionParameters, "qarp": QarpParameters, "link": LinkParameters,
+    "circuit": CircuitParameters, "unit": UnitParameters,
+}  # fmt: skip
+"""What stands behind `[tuning.<name>]`."""
+
+
+def make_chance(file: NodeFile) -> Chance:
+    """The operating system's chance; a seed that a person chose marks all keys as not secret."""
+    seed = file.chance.seed
+    return Chance(system_seed(), secret=True) if seed is None else Chance(bytes(seed), secret=False)
+
+
+def make_trust(file: NodeFile) -> Trust:
+    """Whom the node believes. Raises `LocalMisuse` for certificates that cannot be used."""
+    anchors = tuple(
+        load_anchor(each.ca, each.as_number,
+                    None if each.urn_prefixes is None else [prefix.canonical for prefix in each.urn_prefixes])
+        for each in file.session.anchors
+    )  # fmt: skip
+    pinned = {pin.qna: bytes(pin.fingerprint) for pin in file.session.pins}
+    return Trust(anchors, pinned, frozenset(map(bytes, file.session.revoked)))
+
+
+def make_handshakes(file: NodeFile, trust: Callable[[], Trust]) -> TlsHandshakeFactory:
+    """Mutual TLS with the node's certificate; `trust` is asked anew for each peer, so that a reload counts at once."""
+    names, certificate, key = load_node(file.session.certificate, file.session.key)
+    del names
+
+    def verify(certificate_der: bytes) -> PeerIdentity:
+        return trust().check(certificate_der, now_unix_s=unix_s())
+
+    return TlsHandshakeFactory(certificate, key, verify)
+
+
+def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
+    """The sans-IO node's configuration. `device` tells how long its memories last."""
+    statics: dict[Qna, tuple[Locator, ...]] = {
+        each.qna: (each.locator,) for each in file.neighbours if each.locator is not None
+    }
+    circuit = tuned(CircuitParameters, file.tuning.get("circuit", {}))
+    if device is not None and not circuit.t1_ns and not circuit.t2_ns:
+        circuit = dataclasses.replace(circuit, t1_ns=device.t1_ns, t2_ns=device.t2_ns)
+    return NodeConfiguration(
+        qna=file.node.qna,
+        name=file.name,
+        neighbours=tuple(each.qna for each in file.neighbours),
+        statics=statics,
+        segments=tuple(Segment(each.name, each.multicast, each.ask) for each in file.segments),
+        locators={each.name: (each.locator,) for each in file.segments},
+        device_port=file.node.device_port,
+        capabilities=_capabilities(file),
+        links=tuple(_link(link, memories) for link, memories in zip(file.links, file.memories, strict=True)),
+        stations=_stations(file),
+        prefixes=tuple(PrefixRoute(route.prefix, route.node) for route in file.routes if route.prefix and route.node),
+        nodes=tuple(_node_routes(file.routes)),
+        domains=tuple(_domain_routes(file.routes)),
+        rules=tuple(ClaimRule(each.prefix, each.users.ids) for each in file.endpoints),
+        header=tuned(HeaderParameters, file.tuning.get("header", {})),
+        session=tuned(SessionParameters, file.tuning.get("session", {})),
+        qarp=tuned(QarpParameters, file.tuning.get("qarp", {})),
+        link=tuned(LinkParameters, file.tuning.get("link", {})),
+        circuit=circuit,
+        unit=tuned(UnitParameters, file.tuning.get("unit", {})),
+    )
+
+
+def _capabilities(file: NodeFile) -> Capability:
+    found = Capability(0)
+    for name in file.node.capabilities:
+        found |= Capability[name.replace("-", "_").upper()]
+    return found
+
+
+def _link(link: Link, memories: tuple[int, ...]) -> LinkConfiguration:
+    states = None if link.states is None else tuple(link.states)
+    return LinkConfiguration(
+        link=LinkId(link.id), neighbour=link.neighbour, stations=link.stations, memories=memories,  # type: ignore[arg-type]
+        cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=link.success_probability,
+        fidelity=link.fidelity, states=states,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _stations(file: NodeFile) -> tuple[StationConfiguration, ...]:
+    """Links of others that this node heralds, and its own links of which it is a station."""
+    own = tuple(
+        StationConfiguration(LinkId(link.id), (file.node.qna, link.neighbour), link.cycle_ns)
+        for link in file.links if file.node.qna in link.stations
+    )  # fmt: skip
+    others = tuple(
+        StationConfiguration(LinkId(each.link), (each.ends[0], each.ends[1]), each.cycle_ns) for each in file.stations
+    )
+    return own + others
+
+
+def _node_routes(routes: tuple[Route, ...]) -> list[NodeRoute]:
+    return [
+        NodeRoute(route.destination, route.next_hop)
+        for route in routes if route.destination is not None and route.next_hop is not None
+    ]  # fmt: skip
+
+
+def _domain_routes(routes: tuple[Route, ...]) -> list[AsRoute]:
+    return [
+        AsRoute(AsNumber(route.as_number), route.next_hop)
+        for route in routes if route.as_number is not None and route.next_hop is not None
+    ]  # fmt: skip
