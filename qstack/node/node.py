@@ -129,8 +129,8 @@ class Node:
     def reconfigure(self, configuration: NodeConfiguration, now_ns: Instant) -> None:
         """Take over a changed configuration as a whole, or refuse it as a whole.
 
-        Routes, neighbours, segments, endpoint rules and unit parameters change under way. Raises `LocalMisuse` naming what
-        cannot (addresses, links, stations and the parameters of the other protocols): for those the daemon is restarted.
+        Routes, neighbours, segments, endpoint rules and unit parameters change under way. Raises `LocalMisuse` naming
+        what cannot (addresses, links, stations, parameters of the other protocols): those want a restart.
         """
         fixed = [name for name in _FIXED if getattr(configuration, name) != getattr(self.configuration, name)]
         if fixed:

@@ -18,8 +18,8 @@ class UnitParameters:
     """Our choices.
 
     `tests_one_in`: of so many rounds one is a test. `device_lead_ns`: how far ahead a measurement is planned, so that
-    the device can answer at its instant and not after. `rounds_timeout_ns`: how long a tail waits for rounds that the head
-    has and it has not. `tai_minus_utc_s`: since 2017. `units_per_user`: live units of one user id.
+    the device can answer at its instant and not after. `rounds_timeout_ns`: how long a tail waits for rounds that the
+    head has and it has not. `tai_minus_utc_s`: since 2017. `units_per_user`: live units of one user id.
     """
 
     tests_one_in: int = 8
