@@ -51,8 +51,8 @@ def _introduction(protocol: Protocol) -> str:
         else f"Namespace {protocol.value} ({protocol.name}); never crosses UDP."
     )
     note = f"../{_NOTES.get(protocol, protocol.name.lower())}.md"
-    return (f"{carried}\nRequirements are those of [{note}]({note}). Numbers are big-endian, most significant bit first;\n"
-            f"a list of TLVs holds at most {MAXIMUM_TLVS} of them.")  # fmt: skip
+    return (f"{carried}\nRequirements are those of [{note}]({note}). Numbers are big-endian, most significant bit\n"
+            f"first; a list of TLVs holds at most {MAXIMUM_TLVS} of them.")  # fmt: skip
 
 
 def _structure(cls: type[Record]) -> Iterator[str]:

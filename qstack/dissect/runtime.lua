@@ -11,7 +11,10 @@
 --
 -- Not done: nothing is decrypted. Encrypted payloads are shown as octets.
 
-local qstack = Proto("qstack", "Quantum packet")
+local is_new, qstack = pcall(Proto, "qstack", "Quantum packet")
+if not is_new then
+    return -- loaded already, say from the plugin folder and once more with -X
+end
 
 local experts = {
     malformed = ProtoExpert.new("qstack.malformed", "Malformed", expert.group.MALFORMED, expert.severity.ERROR),
