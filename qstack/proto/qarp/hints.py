@@ -3,7 +3,7 @@
 Laws
 ----
 1. Room is bounded in total, for each neighbour and for each address that hints come from (QARP-7-4).
-2. A hint never makes a better one give way: configured, answered, rumoured.
+2. A hint never makes a better one give way: configured, heard, answered, rumoured.
 3. Of more hints of one class than there is room for, each has the same chance to be kept, however late it came
    (Vitter's reservoir): whoever answers first and often cannot be sure to crowd out the right answer.
 """
@@ -26,8 +26,9 @@ class HintClass(IntEnum):
     """How good a hint is; smaller is better."""
 
     CONFIGURED = 0
-    ANSWERED = 1  # has echoed the nonce of a question
-    RUMOURED = 2  # may be asked, not proved (QARP-5-2)
+    HEARD = 1  # a sealed datagram of the neighbour came from there
+    ANSWERED = 2  # has echoed the nonce of a question
+    RUMOURED = 3  # may be asked, not proved (QARP-5-2)
 
 
 @unique
@@ -42,7 +43,7 @@ class Trial(Enum):
 @dataclass(slots=True)
 class Hint:
     """`peer` may be at `locator`. `teller`: who said so, None for our own configuration. `round`: the round of
-    questions in which it came."""
+    questions in which it came. `begun_ns`: when its proof began, as long as `session` has not reported."""
 
     peer: Qna
     locator: Locator
@@ -50,6 +51,7 @@ class Hint:
     teller: Locator | None = None
     round: int = 0
     trial: Trial = Trial.WAITING
+    begun_ns: int | None = None
 
     @property
     def provable(self) -> bool:
@@ -98,6 +100,13 @@ class HintStore:
         if hint.stranger is not None:
             self._by_source[hint.stranger] += 1
         return True
+
+    def renew(self, hint: Hint) -> bool:
+        """As `add`, but what has been tried in vain is tried again."""
+        known = self.find(hint.peer, hint.locator)
+        if known is not None and known.trial is Trial.SPENT:
+            self.drop(hint.peer, hint.locator)
+        return self.add(hint)
 
     def drop(self, peer: Qna, locator: Locator) -> None:
         """Forget one hint, if it is known."""

@@ -44,7 +44,7 @@ class Neighbour:
     last_asked_ns: int | None = None
     heard_ns: int = 0
     reachable_for_ns: int = 0
-    doubted_ns: int | None = None  # last time that a contradiction made us ask
+    doubted_ns: int | None = None  # last time that a contradiction was looked into
     doubtful: bool = False  # since then nothing was heard
 
     @property
@@ -70,12 +70,16 @@ class Neighbour:
         assert cue.hint is not None
         return cue.hint.locator != self.locator
 
+    def _may_have_moved(self, cue: Cue) -> bool:
+        """Whether the neighbour itself shows up elsewhere, and that has not been looked into lately (QARP-5-5)."""
+        assert cue.hint is not None
+        return self.connected and cue.hint.rank is HintClass.HEARD and self._has_not_doubted_lately(cue.now_ns)
+
     def _may_doubt(self, cue: Cue) -> bool:
-        """Whether a hint is reason enough to ask a live neighbour (QARP-5-5)."""
+        """Whether what others say is reason enough to ask a live neighbour (QARP-5-5)."""
         if not self.connected or not self._may_be_elsewhere(cue) or cue.now_ns < self._next_question_ns():
             return False
-        since = self.doubted_ns
-        return since is None or cue.now_ns >= since + self.around.parameters.doubt_interval_ns
+        return self._has_not_doubted_lately(cue.now_ns)
 
     def _may_have_failed(self, cue: Cue) -> bool:
         """Whether it is the locator in use that was refuted, and no session holds it."""
@@ -150,7 +154,15 @@ class Neighbour:
     def _act_keep_hint(self, cue: Cue) -> None:
         assert cue.hint is not None
         cue.hint.round = self.asked
-        self.around.hints.add(cue.hint)
+        if self.state is NeighbourState.INCOMPLETE:
+            self.around.hints.add(cue.hint)
+        else:
+            self.around.hints.renew(cue.hint)
+
+    def _act_follow(self, cue: Cue) -> None:
+        """Have it proved under the live keys that the neighbour is where it was heard."""
+        self.doubted_ns = cue.now_ns
+        self._act_prove(cue)
 
     def _act_doubt(self, cue: Cue) -> None:
         assert cue.hint is not None
@@ -222,6 +234,10 @@ class Neighbour:
         self.doubtful = False
         self.around.proofs.end(self.peer)
         self.around.questions.close(self.peer)
+
+    def _has_not_doubted_lately(self, now_ns: int) -> bool:
+        since = self.doubted_ns
+        return since is None or now_ns >= since + self.around.parameters.doubt_interval_ns
 
     def _next_question_ns(self) -> int:
         """When the next question may go out at the earliest (QARP-3-7)."""

@@ -58,7 +58,7 @@ class Neighbourhood:
         if neighbour is None:
             return
         if locator != neighbour.locator:
-            hint = Hint(peer, locator, HintClass.RUMOURED, locator)
+            hint = Hint(peer, locator, HintClass.HEARD, locator)
             NEIGHBOUR.fire(neighbour, NeighbourEvent.HINTED, Cue(now_ns, hint=hint))
         elif not neighbour.note_heard(now_ns):
             NEIGHBOUR.fire(neighbour, NeighbourEvent.HEARD, Cue(now_ns, locator))

@@ -8,7 +8,7 @@ from qstack.base.ids import Qna
 from qstack.base.locator import Locator
 from qstack.base.services import ProveClaim
 from qstack.machine.timers import Timers
-from qstack.proto.qarp.hints import Hint, HintStore, Trial
+from qstack.proto.qarp.hints import Hint, HintClass, HintStore, Trial
 from qstack.proto.qarp.params import QarpParameters
 
 __all__ = ["Proofs", "Timer"]
@@ -41,9 +41,10 @@ class Proofs:
         return len(self._running)
 
     def open(self, peer: Qna, now_ns: int) -> bool:
-        """Whether a proof about `peer` runs or could be begun."""
+        """Whether a proof about `peer` runs, or could be begun, or may still succeed."""
         self._expire(now_ns)
-        return self._count(peer) > 0 or any(hint.provable for hint in self._hints.about(peer))
+        about = self._hints.about(peer)
+        return self._count(peer) > 0 or any(hint.provable or self._may_come_late(hint, now_ns) for hint in about)
 
     def advance(self, peer: Qna, now_ns: int) -> None:
         """Begin as many proofs about `peer` as may run now, and see to it that the others get their turn."""
@@ -59,7 +60,9 @@ class Proofs:
         """`session` could not show that `peer` is at `locator`."""
         if self._running.pop((peer, locator), None) is not None:
             self._started.pop(peer, None)  # the next one need not wait
-        self._spend(peer, locator)
+        hint = self._hints.find(peer, locator)
+        if hint is not None:
+            hint.trial, hint.begun_ns = Trial.SPENT, None
 
     def end(self, peer: Qna) -> None:
         """Nothing about `peer` is to be proved any more."""
@@ -69,7 +72,7 @@ class Proofs:
         self._timers.cancel((Timer.PROOF, peer))
 
     def _begin(self, hint: Hint, now_ns: int) -> None:
-        hint.trial = Trial.RUNNING
+        hint.trial, hint.begun_ns = Trial.RUNNING, now_ns
         self._running[hint.peer, hint.locator] = now_ns + self._parameters.proof_timeout_ns
         self._started[hint.peer] = now_ns
         self._effects += [Count("qarp.proofs"), ProveClaim(hint.peer, hint.locator)]
@@ -100,9 +103,12 @@ class Proofs:
     def _expire(self, now_ns: int) -> None:
         for key in [key for key, until_ns in self._running.items() if until_ns <= now_ns]:
             del self._running[key]
-            self._spend(*key)
+            hint = self._hints.find(*key)
+            if hint is not None:
+                hint.trial = Trial.SPENT
 
-    def _spend(self, peer: Qna, locator: Locator) -> None:
-        hint = self._hints.find(peer, locator)
-        if hint is not None:
-            hint.trial = Trial.SPENT
+    def _may_come_late(self, hint: Hint, now_ns: int) -> bool:
+        """Whether somebody is known to be there and the handshake with him may only be slow."""
+        if hint.begun_ns is None or hint.rank not in (HintClass.HEARD, HintClass.ANSWERED):
+            return False
+        return now_ns < hint.begun_ns + self._parameters.proof_patience_ns

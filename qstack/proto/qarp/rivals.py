@@ -4,7 +4,7 @@ from qstack.base.effects import Sender, SendUnsealed
 from qstack.base.locator import Locator
 from qstack.machine.bucket import TokenBucket
 from qstack.proto.qarp.conflict import OwnAddress
-from qstack.proto.qarp.hints import Hint, HintClass, Trial
+from qstack.proto.qarp.hints import Hint, HintClass
 from qstack.proto.qarp.questions import Purpose
 from qstack.proto.qarp.states import AddressState
 from qstack.proto.qarp.surroundings import Surroundings, Timer
@@ -40,10 +40,7 @@ class Rivals:
         """Who is at `source` has echoed a nonce of ours, and says that it has our address."""
         if self._around.questions.presence.owns(source):
             return
-        known = self._around.hints.find(self._around.own, source)
-        if known is not None and known.trial is Trial.SPENT:
-            self._around.hints.drop(self._around.own, source)  # whoever answers again is tried again
-        self._around.hints.add(Hint(self._around.own, source, HintClass.ANSWERED, source))
+        self._around.hints.renew(Hint(self._around.own, source, HintClass.ANSWERED, source))
         self._around.proofs.advance(self._around.own, now_ns)
 
     def on_proved(self, locator: Locator, now_ns: int) -> None:

@@ -56,6 +56,7 @@ NEIGHBOUR = TransitionTable("qarp neighbour", (
     Row(_S.INCOMPLETE, _E.HEARD, "be_connected", ("confirm", "resolve"), _S.REACHABLE),
     Row(frozenset(_S) - {_S.INCOMPLETE}, _E.HEARD, "be_connected", ("confirm",), _S.REACHABLE),
 
+    Row(_KNOWN | {_S.UNREACHABLE}, _E.HINTED, "have_moved", ("keep_hint", "follow"), None),
     Row(_S.UNREACHABLE, _E.HINTED, None, ("forgive",), None),
     Row(_S.INCOMPLETE, _E.HINTED, None, ("keep_hint", "hasten", "prove"), None),
     Row(frozenset({_S.REACHABLE, _S.DELAY}), _E.HINTED, "doubt", ("keep_hint", "doubt"), None),
