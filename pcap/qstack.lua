@@ -566,7 +566,7 @@ tlv_kinds.HEADER = {
     [0x0004] = tlv_kind("qstack.trace", "Trace", structures["qstack.trace TraceTlv"], "Asks every forwarder to write itself down; borders write themselves for their domain."),
 }
 tlv_kinds.SESSION = {
-    [0x0001] = tlv_kind("qstack.session.cookie", "Cookie", structures["qstack.session.cookie CookieTlv"], "Gives back a cookie: the initiator is where it says it is."),
+    [0x0001] = tlv_kind("qstack.session.cookie.tlv", "Cookie", structures["qstack.session.cookie CookieTlv"], "Gives back a cookie: the initiator is where it says it is."),
     [0x0002] = tlv_kind("qstack.session.padding", "Padding", structures["qstack.session.padding PaddingTlv"], "Fills a question up to the size of its answer."),
 }
 tlv_kinds.QARP = {
@@ -636,7 +636,7 @@ structures["qstack.session CookieChallenge"] = {
     octets("qstack.session.check", "Check", 8, "over this message and the two QNAs [SESSION-5.1-1]"),
     number("qstack.session.initiator_epoch", "Initiator epoch", 4, "of the Initiate [SESSION-5.3-1]", { name = "initiator_epoch", base = "HEX" }),
     octets("qstack.session.nonce", "Nonce", 16, "of the Initiate [SESSION-5.3-1]", { name = "nonce" }),
-    octets("qstack.session.cookie_challenge.cookie", "Cookie", 16, "to be given back [SESSION-5.3-2]"),
+    octets("qstack.session.cookie", "Cookie", 16, "to be given back [SESSION-5.3-2]"),
     tlvs("qstack.session.options", "Options", 0, tlv_kinds.SESSION, "optional parts"),
 }
 structures["qstack.session Flight"] = {
@@ -875,10 +875,10 @@ structures["qstack.circuit Estimate"] = {
         "R_ij row by row, the upstream qubit first, without R_II [CIRCUIT-5.3-1]"),
 }
 structures["qstack.circuit TrackedPair"] = {
-    number("qstack.circuit.tracked_pair.pair", "Pair", 4, "number given by the origin [CIRCUIT-4.5-2]"),
+    number("qstack.circuit.pair", "Pair", 4, "number given by the origin [CIRCUIT-4.5-2]"),
     number("qstack.circuit.sequence", "Sequence", 4, "of the pair on the link that this message crosses [CIRCUIT-4.5-3]"),
     number("qstack.circuit.bell_index", "Bell index", 1, "frame so far, that link's pair included [CIRCUIT-4.5-4]", { values = values.BellIndex }),
-    number("qstack.circuit.tracked_pair.estimate", "Estimate", 1, "place of its estimate in the list [CIRCUIT-5.3-1]"),
+    number("qstack.circuit.estimate", "Estimate", 1, "place of its estimate in the list [CIRCUIT-5.3-1]"),
     number("qstack.circuit.created", "Created", 8, "instant at which the origin's qubit was born [CIRCUIT-5.3-3]", { show = "time" }),
 }
 structures["qstack.circuit Track"] = {

@@ -3,7 +3,8 @@
 Names of filters: a header field is `qstack.<field>`; a field of a message is `qstack.<protocol>.<field>`, and of a TLV
 `qstack.<protocol>.<tlv>.<field>` (TLVs of the header: `qstack.<tlv>.<field>`), records adding nothing of their own; one
 item of a list is named in the singular (`qstack.unit.urn`). One filter may stand for the same name in several messages;
-where these are of kinds that cannot be compared (text and number), the name of the structure comes in between.
+where these are of kinds that cannot be compared (text and number), the name of the structure comes in between. A group
+(record, item of a list, TLV) gives way to a value that has its name.
 """
 
 from collections.abc import Iterator
@@ -152,10 +153,15 @@ class _Tables:
                     self._gather(place.within(declared.item), declared.item)
 
     def _filter(self, place: _Place, declared: Field) -> str:
+        """The name of a field's filter. Values go before groups, which are only asked for their presence."""
         name = f"{place.prefix}.{_base_name(declared)}"
-        if len(self.classes[name]) == 1:
+        values = self.classes[name] - {"group"}
+        if len(values) <= (_class(declared) != "group"):
             return name
         return f"{place.prefix}.{snake(place.structure)}.{_base_name(declared)}"
+
+    def _tlv_filter(self, tlv: type[Tlv]) -> str:
+        return _prefix(tlv) if self.classes[_prefix(tlv)] == {"group"} else f"{_prefix(tlv)}.tlv"
 
     # Second pass: structures.
 
@@ -263,7 +269,7 @@ class _Tables:
             for tlv in catalogue.tlvs(namespace):
                 place = _Place(_prefix(tlv), tlv.NAME)
                 summary = _quoted(_summary(tlv))
-                lines.append(f'    [0x{tlv.CODE:04x}] = tlv_kind("{_prefix(tlv)}", "{tlv.NAME.removesuffix("Tlv")}", '
+                lines.append(f'    [0x{tlv.CODE:04x}] = tlv_kind("{self._tlv_filter(tlv)}", "{tlv.NAME.removesuffix("Tlv")}", '
                              f"{place.key}, {summary}),")  # fmt: skip
             lines.append("}")
         return "\n".join(lines)
