@@ -6,8 +6,8 @@
         unit = await node.open_unit([ENDPOINT, PEER, LIFECYCLE])
         key = await unit.key()
 
-`qstack.sockets` is the trio form; `qstack.sockets.blocking` has the same verbs for programs without an event loop. Both are
-thin: what is said and what it means is in `conversation`, which touches no socket.
+`qstack.sockets` is the trio form; `qstack.sockets.blocking` has the same verbs for programs without an event loop. Both
+are thin: what is said and what it means is in `conversation`, which touches no socket.
 """
 
 from qstack.sockets.conversation import ConnectionLost, RequestRefused, UnitFailed

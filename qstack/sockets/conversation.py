@@ -217,7 +217,8 @@ class Conversation:
 
 
 def _key(message: Delivered) -> Key:
-    quality = Quality(message.quality_pairs, fidelity_from_wire(message.quality_fidelity), message.tests, message.errors)
+    mean = fidelity_from_wire(message.quality_fidelity)
+    quality = Quality(message.quality_pairs, mean, message.tests, message.errors)
     return Key(message.key, bool(message.confirmed), bool(message.secret), quality)
 
 
