@@ -1,0 +1,1 @@
+"""The link layer: pairs between neighbours, heralded by a station (rfc_notes/link.md), sans-IO."""

@@ -1,0 +1,320 @@
+"""One end of one link: reservations, requests, and what the other end says of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.ids import Label, LinkId, Qna, QubitId
+from qstack.base.services import LinkRefused, LinkReserved, RequestPairs, ReserveLink
+from qstack.base.time import DomainTime
+from qstack.base.units import MINUTE_NS, fidelity_from_wire, fidelity_to_wire
+from qstack.proto.link.memory import MemoryPool, Place
+from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.planner import Planner
+from qstack.proto.link.queue import Request, RequestQueue
+from qstack.proto.link.states import REQUEST, RequestEvent
+from qstack.proto.link.surroundings import Surroundings
+from qstack.proto.link.window import Windows
+from qstack.wire.link import (
+    Cancel,
+    CreateAck,
+    CreateReject,
+    CreateRequest,
+    Gen,
+    MemoryAdvertisement,
+    RequestKind,
+    Room,
+    Schedule,
+)  # fmt: skip
+from qstack.wire.value import Message
+
+__all__ = ["LinkDescription", "LinkEnd"]
+
+_HORIZON_NS = MINUTE_NS  # LINK-4.6-3
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDescription:
+    """A link, for operators. `rate_hz`: pairs a second, lately; `fidelity`: expected of a fresh pair."""
+
+    link: LinkId
+    neighbour: Qna
+    stations: tuple[Qna, ...]
+    master: bool
+    labels: tuple[Label, ...]
+    queued_requests: int
+    open_windows: int
+    memories: int
+    free: int
+    offered: int
+    held: int
+    emptying: int
+    pairs: int
+    cycles_attempted: int
+    rate_hz: float
+    fidelity: float
+
+
+class LinkEnd:
+    """One end of one link. `send_gen` brings a Gen to its station, be it this node."""
+
+    def __init__(
+        self, configuration: LinkConfiguration, around: Surroundings, send_gen: Callable[[Gen], None]
+    ) -> None:
+        self.configuration = configuration
+        self.is_master = around.own < configuration.neighbour
+        self.pool = MemoryPool(configuration.memories)
+        self.windows = Windows(configuration, self.pool, around, send_gen)
+        self.queue = RequestQueue(around.parameters.queued_requests)
+        self._around = around
+        self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
+        self._creates = 0
+        self._schedule = 0  # the newest one received
+        self._told_free = 0  # what the master knows, or can work out, of this end's free memories
+        self._rate_pairs = 0
+        self._rate_since_ns = 0
+        self._rate_hz = 0.0
+
+    # --- the circuit's requests ----------------------------------------------------------------------------------
+
+    def reserve(self, asked: ReserveLink) -> LinkReserved | LinkRefused:
+        """Keep memories for a label."""
+        if self.configuration.expected_fidelity < asked.min_fidelity:
+            return LinkRefused(asked.neighbour, asked.label, ErrorCode.FIDELITY_UNATTAINABLE)
+        full = len(self.pool.kept) >= self._around.parameters.labels
+        if full or not self.pool.keep(asked.label, max(1, asked.memories)):
+            return LinkRefused(asked.neighbour, asked.label, ErrorCode.NO_RESOURCES)
+        fidelity = self.configuration.expected_fidelity
+        return LinkReserved(asked.neighbour, asked.label, self.configuration.link, fidelity)
+
+    def release(self, label: Label) -> None:
+        """Give back all that is kept, queued or held for a label."""
+        self.windows.drop(label)
+        self._end_requests(label, RequestEvent.CANCELLED, ErrorCode.CANCELLED)
+        self.windows.release(tuple(self.pool.unkeep(label)))
+
+    def request(self, asked: RequestPairs) -> ErrorCode | None:
+        """Ask for pairs; the reason when that cannot be."""
+        if asked.label not in self.pool.kept:
+            return ErrorCode.NOT_ALLOWED
+        if not self.queue.has_room():
+            return ErrorCode.NO_RESOURCES
+        self._creates = self._creates + 1 & 0xFFFF_FFFF
+        create = CreateRequest(
+            create_id=self._creates, link=self.configuration.link, label=asked.label,
+            queue_sequence=self._next_place() if self.is_master else 0, purpose=asked.purpose, number=asked.number,
+            min_fidelity=fidelity_to_wire(asked.min_fidelity),
+            deadline=self._around.timescale().domain(asked.deadline_ns), room=self._tell_room(),
+            stations=self.configuration.stations,
+        )  # fmt: skip
+        request = Request(create, True, self.configuration.neighbour, self._around.emit)
+        self.queue.ask(request)
+        self._set_deadline(request)
+        self._send(create)
+        return None
+
+    def cancel(self, label: Label, reason: ErrorCode = ErrorCode.CANCELLED) -> None:
+        """No more pairs for a label, at either end."""
+        if self.queue.of_label(label):
+            self._end_requests(label, RequestEvent.CANCELLED, reason)
+            self._send(Cancel(link=self.configuration.link, label=label, reason=reason))
+
+    def give_back(self, qubits: list[QubitId], discard: bool) -> None:
+        """Users of held memories are through with them. What is not held is counted and left alone."""
+        held = [qubit for qubit in qubits if self.pool.is_held(qubit)]
+        if len(held) < len(qubits):
+            self._around.count("stray_frees", len(qubits) - len(held))
+        if discard:
+            self.windows.release(tuple(held))
+        else:
+            for qubit in held:
+                self.pool.give_back(qubit)
+
+    # --- the other end's messages --------------------------------------------------------------------------------
+
+    def receive(self, message: Message) -> None:
+        """A message of the other end. Raises `PeerViolation` before anything has changed."""
+        match message:
+            case CreateRequest():
+                self._answer(message)
+            case CreateAck():
+                self._acknowledged(message)
+            case CreateReject():
+                self._rejected(message)
+            case Cancel():
+                self._end_requests(message.label, RequestEvent.CANCELLED_BY_PEER, _reason(message.reason))
+            case MemoryAdvertisement():
+                self._advertised(message)
+            case Schedule():
+                self._scheduled(message)
+            case _:
+                raise PeerViolation(f"{message.NAME} is not for an end of a link")
+
+    def _answer(self, create: CreateRequest) -> None:
+        if create.queue_sequence and (self.is_master or create.queue_sequence <= self.queue.places):
+            raise PeerViolation("a place in the queue that is not the sender's to give")
+        if not create.queue_sequence and not self.is_master:
+            raise PeerViolation("the master leaves the choice of a place to the other end")
+        reason, station = self._judge(create)
+        if reason is not None:
+            self._send(CreateReject(create_id=create.create_id, link=self.configuration.link, reason=reason))
+            return
+        request = Request(create, False, self.configuration.neighbour, self._around.emit)
+        place = create.queue_sequence or self._next_place()
+        self.queue.enqueue(request, place, station)
+        self._set_deadline(request)
+        self._planner.credit.told(create.room)
+        self._send(CreateAck(create_id=create.create_id, link=self.configuration.link, queue_sequence=place,
+                             station=station, room=self._tell_room()))  # fmt: skip
+
+    def _judge(self, create: CreateRequest) -> tuple[ErrorCode | None, Qna]:
+        """Why a request of the other end cannot be, or else its station."""
+        station = next((station for station in create.stations if station in self.configuration.stations), Qna(0))
+        if create.label not in self.pool.kept:
+            return ErrorCode.NOT_ALLOWED, station
+        if create.kind != RequestKind.KEEP or not create.number or not station:
+            return ErrorCode.POLICY, station
+        if fidelity_from_wire(create.min_fidelity) > self.configuration.expected_fidelity + 1e-5:
+            return ErrorCode.FIDELITY_UNATTAINABLE, station
+        if create.deadline <= self._around.domain_now():
+            return ErrorCode.EXPIRED, station
+        return (None if self.queue.has_room() else ErrorCode.NO_RESOURCES), station
+
+    def _acknowledged(self, ack: CreateAck) -> None:
+        request = self.queue.asked(ack.create_id)
+        if request is None:
+            self._around.count("stray_answers")  # cancelled meanwhile: the Cancel is on its way
+            self.queue.places = max(self.queue.places, ack.queue_sequence)
+            return
+        expected = request.create.queue_sequence
+        if ack.queue_sequence != expected if expected else ack.queue_sequence <= self.queue.places:
+            raise PeerViolation("a CreateAck for another place in the queue")
+        if ack.station not in self.configuration.stations:
+            raise PeerViolation("a CreateAck that names a station nobody proposed")
+        self.queue.enqueue(request, ack.queue_sequence, ack.station)
+        self._planner.credit.told(ack.room)
+
+    def _rejected(self, reject: CreateReject) -> None:
+        request = self.queue.asked(reject.create_id)
+        if request is None:
+            self._around.count("stray_answers")
+            return
+        self._end(request, RequestEvent.REJECTED, _reason(reject.reason))
+
+    def _advertised(self, advertisement: MemoryAdvertisement) -> None:
+        if not self.is_master or advertisement.room.schedule > self._planner.schedules:
+            raise PeerViolation("an advertisement to an end that does not schedule, or of a schedule that is not yet")
+        self._planner.credit.told(advertisement.room)
+
+    def _scheduled(self, schedule: Schedule) -> None:
+        self._check_schedule(schedule)
+        self._schedule = schedule.schedule
+        self._told_free = max(0, self._told_free - schedule.memories)
+        request = self.queue.at(schedule.queue_sequence)
+        if request is not None:
+            self.windows.offer(request, schedule.first_cycle, schedule.cycles, schedule.memories)
+        else:  # it was cancelled here; any station that the link has is right
+            self.windows.decline(self.configuration.stations[0], schedule.first_cycle, schedule.cycles,
+                                 schedule.queue_sequence)  # fmt: skip
+
+    def _check_schedule(self, schedule: Schedule) -> None:
+        if self.is_master or schedule.schedule != self._schedule + 1:
+            raise PeerViolation("a Schedule from the end that is not master, or out of order")
+        if not schedule.memories or not schedule.cycles or schedule.first_cycle in self.windows.open:
+            raise PeerViolation("a Schedule of nothing, or of a window that is open")
+        end = self.windows.end_of(schedule.first_cycle, schedule.cycles)
+        if abs(end - self._around.domain_now()) > _HORIZON_NS:
+            raise PeerViolation("a Schedule of a window more than a minute away")
+
+    # --- time and turns --------------------------------------------------------------------------------------------
+
+    def expire_request(self, create_id: int, mine: bool) -> None:
+        """The deadline of a request."""
+        for request in [r for r in self.queue if r.create.create_id == create_id and r.mine == mine]:
+            self._end(request, RequestEvent.EXPIRED, ErrorCode.TIMEOUT)
+
+    def plan(self) -> None:
+        """The time has come to fill a slot."""
+        self._planner.plan()
+
+    def release_again(self) -> None:
+        """The device did not say of some memories that they are empty."""
+        self.windows.release_again()
+
+    def finish_turn(self) -> None:
+        """Plan, or let the master know that it can."""
+        if not self.queue.unfinished:
+            return
+        if self.is_master:
+            self._planner.arm()
+            return
+        gained = self.pool.free - self._told_free
+        if gained > 0 and (not self._told_free or gained >= max(1, len(self.pool) // 8)):
+            self._send(MemoryAdvertisement(link=self.configuration.link, room=self._tell_room()))
+
+    def lose_station(self, station: Qna, reason: ErrorCode) -> None:
+        """A station is gone, and what it would have said: its windows are void, its requests have failed."""
+        self.windows.lose_station(station)
+        for request in [request for request in self.queue if request.station == station]:
+            self._end(request, RequestEvent.LOST, reason)
+            self._send(Cancel(link=self.configuration.link, label=request.label, reason=reason))
+
+    def restart(self, reason: ErrorCode) -> None:
+        """The epoch with the other end is over: labels are gone, numbers begin anew."""
+        for request in list(self.queue):
+            self._end(request, RequestEvent.LOST, reason)
+        for label in list(self.pool.kept):
+            self.release(label)
+        self.queue.places = 0
+        self._planner.restart()
+        self._schedule = self._told_free = 0
+
+    def describe(self) -> LinkDescription:
+        """For operators."""
+        census = self.pool.census()
+        return LinkDescription(
+            self.configuration.link, self.configuration.neighbour, self.configuration.stations, self.is_master,
+            tuple(self.pool.kept), len(self.queue), len(self.windows.open), len(self.pool), census[Place.FREE],
+            census[Place.OFFERED], census[Place.HELD], census[Place.EMPTYING], self.windows.pairs,
+            self.windows.attempted, self._rate(), self.configuration.expected_fidelity,
+        )  # fmt: skip
+
+    # --- small print -------------------------------------------------------------------------------------------------
+
+    def _rate(self) -> float:
+        """Pairs a second since the last time that was at least `rate_time_ns` ago."""
+        elapsed_ns = self._around.now_ns - self._rate_since_ns
+        if elapsed_ns >= self._around.parameters.rate_time_ns:
+            self._rate_hz = (self.windows.pairs - self._rate_pairs) * 1e9 / elapsed_ns
+            self._rate_pairs, self._rate_since_ns = self.windows.pairs, self._around.now_ns
+        return self._rate_hz
+
+    def _tell_room(self) -> Room:
+        self._told_free = self.pool.free
+        return Room(free=self.pool.free, schedule=self._schedule)
+
+    def _next_place(self) -> int:
+        self.queue.places += 1
+        return self.queue.places
+
+    def _send(self, message: Message) -> None:
+        self._around.send(self.configuration.neighbour, message)
+
+    def _set_deadline(self, request: Request) -> None:
+        timer = ("mine" if request.mine else "theirs", self.configuration.link, request.create.create_id)
+        deadline = DomainTime(min(request.deadline, self._around.domain_now() + (1 << 62)))
+        self._around.timers.set(timer, self._around.local(deadline))
+
+    def _end_requests(self, label: Label, event: RequestEvent, reason: ErrorCode) -> None:
+        for request in self.queue.of_label(label):
+            self._end(request, event, reason)
+
+    def _end(self, request: Request, event: RequestEvent, reason: ErrorCode) -> None:
+        timer = ("mine" if request.mine else "theirs", self.configuration.link, request.create.create_id)
+        self._around.timers.cancel(timer)
+        self.queue.drop(request)
+        REQUEST.fire(request, event, reason)
+
+
+def _reason(code: int) -> ErrorCode:
+    return ErrorCode(code) if code in set(ErrorCode) else ErrorCode.UNSPECIFIED

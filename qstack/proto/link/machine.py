@@ -1,0 +1,222 @@
+"""The link layer of one node: its links, and the links that it is a station for.
+
+Dispatch only: rules are in `states`, what they do in `end`, `window`, `planner` and `station`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from qstack.base.effects import Seal, Sender
+from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
+from qstack.base.ids import LinkId, Qna, QubitId
+from qstack.base.services import (
+    CancelPairs,
+    LinkRefused,
+    PairsFailed,
+    PeerDown,
+    PeerUnresolved,
+    QubitsFreed,
+    ReleaseLink,
+    RequestPairs,
+    ReserveLink,
+)  # fmt: skip
+from qstack.base.time import Instant, Timescale
+from qstack.proto.link.end import LinkDescription, LinkEnd
+from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
+from qstack.proto.link.station import Station, StationDescription
+from qstack.proto.link.surroundings import Surroundings
+from qstack.wire.link import Expire, Gen, Reply
+from qstack.wire.twin import Heralds, Refused, Released
+from qstack.wire.value import Message
+
+__all__ = ["LinkLayerDescription", "LinkMachine"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLayerDescription:
+    """All of it, for operators."""
+
+    links: tuple[LinkDescription, ...]
+    stations: tuple[StationDescription, ...]
+
+
+class LinkMachine:
+    """The link layer of the node `own`. One link to a neighbour; a memory belongs to one link."""
+
+    def __init__(
+        self, own: Qna, parameters: LinkParameters, *, timescale: Callable[[], Timescale],
+        links: Iterable[LinkConfiguration] = (), stations: Iterable[StationConfiguration] = (),
+    ) -> None:  # fmt: skip
+        self.own = own
+        self._around = Surroundings(own, parameters, timescale)
+        self._ends = {link.link: LinkEnd(link, self._around, self._send_gen) for link in links}
+        self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
+        self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
+        self._by_qubit = {qubit: end for end in self._ends.values() for qubit in end.configuration.memories}
+        self._touched: dict[LinkId, LinkEnd] = {}
+        memories = sum(len(end.configuration.memories) for end in self._ends.values())
+        if len(self._by_neighbour) < len(self._ends) or len(self._by_qubit) < memories:
+            raise LocalMisuse("two links lead to one neighbour, or share a memory")
+
+    # --- driven by the node --------------------------------------------------------------------------------------
+
+    def receive(self, message: Message, sender: Sender, now_ns: Instant) -> None:
+        """A message of the link table. Raises `PeerViolation` before anything has changed."""
+        self._around.now_ns = now_ns
+        if sender.seal is not Seal.HOP or sender.qna != sender.neighbour:
+            raise PeerViolation(f"{message.NAME} did not come from a neighbour under the hop seal")
+        link = LinkId(getattr(message, "link", 0))
+        if isinstance(message, Gen):
+            self._station(link).receive_gen(message, sender.qna)
+            return
+        end = self._end(link)
+        if isinstance(message, Reply):
+            end.windows.reply(message, sender.qna)
+            return
+        if sender.qna != end.configuration.neighbour:
+            raise PeerViolation(f"{message.NAME} for link {link}, of which the sender is no end")
+        if isinstance(message, Expire):
+            end.windows.expired_by_peer(message.windows)
+        else:
+            end.receive(message)
+
+    def on_service(self, service: Any, now_ns: Instant) -> None:
+        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerDown, PeerUnresolved."""
+        self._around.now_ns = now_ns
+        match service:
+            case ReserveLink():
+                end = self._towards(service.neighbour)
+                no_route = LinkRefused(service.neighbour, service.label, ErrorCode.NO_ROUTE)
+                self._around.emit(no_route if end is None else end.reserve(service))
+            case ReleaseLink():
+                end = self._towards(service.neighbour)
+                if end is not None:
+                    end.release(service.label)
+            case RequestPairs():
+                end = self._towards(service.neighbour)
+                reason = ErrorCode.NO_ROUTE if end is None else end.request(service)
+                if reason is not None:
+                    self._around.emit(PairsFailed(service.neighbour, service.label, reason))
+            case CancelPairs():
+                end = self._towards(service.neighbour)
+                if end is not None:
+                    end.cancel(service.label)
+            case QubitsFreed():
+                self._give_back(service)
+            case PeerDown(seal=Seal.HOP):
+                self._lose(service.peer, ErrorCode.SESSION_LOST)
+            case PeerUnresolved():
+                self._lose(service.peer, ErrorCode.UNREACHABLE)
+
+    def on_device_result(self, result: Message, now_ns: Instant) -> None:
+        """Heralds, Released, Refused; AttemptAccepted says nothing."""
+        self._around.now_ns = now_ns
+        number = getattr(result, "request_id", 0)
+        if number not in self._around.asked or not isinstance(result, Heralds | Released | Refused):
+            return
+        what, link, which = self._around.asked.pop(number)
+        match result:
+            case Heralds() if what == "heralds" and link in self._stations:
+                self._stations[LinkId(link)].heralds(result)
+            case Released() if what == "release":
+                self._end(LinkId(link)).windows.released(which, result.statuses)
+            case Refused() if what == "heralds":
+                self._stations[LinkId(link)].device_refused(which)
+            case Refused() if what == "attempt":
+                self._end(LinkId(link)).windows.refused(which)
+            case _:
+                self._around.count("stray_results")
+
+    def handle_deadline(self, now_ns: Instant) -> None:
+        """Fire what is due."""
+        self._around.now_ns = now_ns
+        for what, link, which in self._around.timers.pop_due(now_ns):
+            if what in ("partner", "herald"):
+                self._stations[LinkId(link)].time_out(what, which)
+                continue
+            end = self._end(LinkId(link))
+            match what:
+                case "plan":
+                    end.plan()
+                case "reply":
+                    end.windows.unanswered(which)
+                case "release":
+                    end.windows.release_again()
+                case _:
+                    end.expire_request(which, mine=what == "mine")
+
+    def next_deadline(self) -> Instant | None:
+        """When `handle_deadline` wants to be called."""
+        deadline = self._around.timers.next_deadline()
+        return None if deadline is None else Instant(deadline)
+
+    def take_effects(self) -> list[Any]:
+        """What is to be done, in order. Links that something happened to plan, or advertise, once a turn."""
+        touched, self._touched = self._touched, {}
+        for end in touched.values():
+            end.finish_turn()
+        taken, self._around.effects[:] = list(self._around.effects), []
+        return taken
+
+    def describe(self) -> LinkLayerDescription:
+        """For operators."""
+        return LinkLayerDescription(
+            tuple(end.describe() for end in self._ends.values()),
+            tuple(station.describe() for station in self._stations.values()),
+        )
+
+    # --- small print ---------------------------------------------------------------------------------------------
+
+    def _end(self, link: LinkId) -> LinkEnd:
+        end = self._ends.get(link)
+        if end is None:
+            raise PeerViolation(f"link {link} does not end here")
+        self._touched[link] = end
+        return end
+
+    def _towards(self, neighbour: Qna) -> LinkEnd | None:
+        end = self._by_neighbour.get(neighbour)
+        if end is not None:
+            self._touched[end.configuration.link] = end
+        return end
+
+    def _station(self, link: LinkId) -> Station:
+        station = self._stations.get(link)
+        if station is None:
+            raise PeerViolation(f"this node is no station of link {link}")
+        return station
+
+    def _give_back(self, freed: QubitsFreed) -> None:
+        by_end: dict[LinkId, list[QubitId]] = {}
+        for qubit in freed.qubits:
+            end = self._by_qubit.get(qubit)
+            if end is None:
+                self._around.count("stray_frees")
+            else:
+                by_end.setdefault(end.configuration.link, []).append(qubit)
+        for link, qubits in by_end.items():
+            self._end(link).give_back(qubits, freed.discard)
+
+    def _lose(self, peer: Qna, reason: ErrorCode) -> None:
+        for station in self._stations.values():
+            if peer in station.configuration.ends:
+                station.lose_end()
+        for end in self._ends.values():
+            self._touched[end.configuration.link] = end
+            if peer == end.configuration.neighbour:
+                end.restart(reason)
+            elif peer in end.configuration.stations:
+                end.lose_station(peer, reason)
+
+    def _send_gen(self, gen: Gen) -> None:
+        if gen.station == self.own:
+            self._station(gen.link).receive_gen(gen, self.own)
+        else:
+            self._around.send(gen.station, gen)
+
+    def _send_reply(self, end: Qna, reply: Reply) -> None:
+        if end == self.own:
+            self._end(reply.link).windows.reply(reply, self.own)
+        else:
+            self._around.send(end, reply)

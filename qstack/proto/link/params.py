@@ -1,0 +1,100 @@
+"""Numbers of the link layer, and what a node's configuration says of its links."""
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+from qstack.base.errors import LocalMisuse
+from qstack.base.ids import LinkId, Qna, QubitId, format_qna
+from qstack.base.units import MILLISECOND_NS, SECOND_NS
+from qstack.quantum.formulas import Correlations, fidelity, transpose, werner
+from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_STATIONS
+
+__all__ = ["LinkConfiguration", "LinkParameters", "StationConfiguration"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkParameters:
+    """Our choices; the protocol works with any."""
+
+    lead_ns: int = 10 * MILLISECOND_NS  # LINK-5.2-2: from the decision to the window
+    reply_timeout_ns: int = 2 * SECOND_NS  # LINK-5.4-1: from the window's end
+    partner_timeout_ns: int = 300 * MILLISECOND_NS  # LINK-5.3-3: from the window's end; less than the device's grace
+    herald_timeout_ns: int = SECOND_NS  # LINK-5.3-4: from the window's end, or the question if it is later
+    release_timeout_ns: int = SECOND_NS  # LINK-5.5-4: a device that does not answer is told again
+    rate_time_ns: int = SECOND_NS  # over which the rate shown to operators is taken
+    outstanding_windows: int = 16  # LINK-7
+    queued_requests: int = 256  # LINK-7: of one link
+    labels: int = 256  # LINK-7: of one link
+    matches: int = 64  # LINK-7: windows of one link that a station waits for
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfiguration:
+    """A link of this node. Both ends and the station are told the same, but for `neighbour` and `memories`.
+
+    `stations`: nodes whose device may herald, best first; an end may be one. `memories`: numbers of this node's
+    memories that belong to the link's device port. Cycle n begins at domain time n `cycle_ns`; windows lie inside slots
+    of `slot_cycles`, slot n beginning at cycle n `slot_cycles`. `success_probability`: expected, of one attempt.
+    `fidelity`: expected, of a fresh pair (Werner); `states`: instead of it, the expected state for each Bell index, the
+    qubit of the end with the lower address first.
+    """
+
+    link: LinkId
+    neighbour: Qna
+    stations: tuple[Qna, ...]
+    memories: tuple[QubitId, ...]
+    cycle_ns: int = 10_000
+    slot_cycles: int = 1_000
+    success_probability: float = 1.0
+    fidelity: float = 1.0
+    states: tuple[Correlations, Correlations, Correlations, Correlations] | None = None
+
+    def __post_init__(self) -> None:
+        where = f"link {self.link} to {format_qna(self.neighbour)}"
+        if not 1 <= len(self.stations) <= MAXIMUM_STATIONS:
+            raise LocalMisuse(f"{where}: name 1 to {MAXIMUM_STATIONS} stations")
+        if not self.memories or len(set(self.memories)) != len(self.memories) or len(self.memories) > 0xFFFF:
+            raise LocalMisuse(f"{where}: name at least one memory, and none twice")
+        if self.cycle_ns <= 0 or not 0 < self.slot_cycles < 1 << 32:
+            raise LocalMisuse(f"{where}: cycle_ns and slot_cycles must be positive, slot_cycles below 2^32")
+        if not 0.0 < self.success_probability <= 1.0 or not 0.0 <= self.fidelity <= 1.0:
+            raise LocalMisuse(f"{where}: success_probability is in ]0, 1], fidelity in [0, 1]")
+
+    @property
+    def slot_ns(self) -> int:
+        """Length of a slot."""
+        return self.slot_cycles * self.cycle_ns
+
+    @property
+    def expected_fidelity(self) -> float:
+        """Of a fresh pair to the Bell state that was heralded."""
+        if self.states is None:
+            return self.fidelity
+        return min(fidelity(state, bell) for bell, state in enumerate(self.states))
+
+    def expected_states(self, upstream_is_lower: bool) -> tuple[Correlations, ...]:
+        """The expected state of a fresh pair by Bell index, the upstream qubit first."""
+        states = self.states or tuple(werner(self.fidelity, bell) for bell in range(4))
+        return states if upstream_is_lower else tuple(transpose(state) for state in states)
+
+    def window_cycles(self, memories: int) -> int:
+        """How long a window must be to fill `memories` with three standard deviations to spare, at most a slot."""
+        wanted = memories if self.success_probability >= 1.0 else memories + 3.0 * sqrt(memories)
+        return min(self.slot_cycles, ceil(wanted / self.success_probability))
+
+    def window_memories(self, memories: int) -> int:
+        """How many memories one window can be asked to fill."""
+        return min(memories, MAXIMUM_HERALDS, self.slot_cycles)
+
+
+@dataclass(frozen=True, slots=True)
+class StationConfiguration:
+    """A link for which this node is a heralding station. `ends` may hold this node itself."""
+
+    link: LinkId
+    ends: tuple[Qna, Qna]
+    cycle_ns: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.ends[0] == self.ends[1] or self.cycle_ns <= 0:
+            raise LocalMisuse(f"station of link {self.link}: two ends and a positive cycle_ns are needed")

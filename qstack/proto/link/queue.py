@@ -1,0 +1,138 @@
+"""The distributed queue: the requests of one link, at one of its ends.
+
+The end with the lower address is the master and alone gives out places. Messages between the ends are reliable and in
+order, so the other end's queue is the master's as it was a moment ago: one total order, no windows to resend.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from qstack.base.errors import ErrorCode
+from qstack.base.ids import Label, Qna
+from qstack.base.services import PairsFailed
+from qstack.base.time import DomainTime
+from qstack.proto.link.states import REQUEST, RequestEvent, RequestState
+from qstack.wire.link import CreateRequest
+
+__all__ = ["Request", "RequestQueue"]
+
+
+@REQUEST.drives
+@dataclass(slots=True, eq=False)
+class Request:
+    """A request for pairs. `mine`: asked by this end. `offered`: memories in windows whose outcome is not known."""
+
+    create: CreateRequest
+    mine: bool
+    neighbour: Qna
+    emit: Callable[[Any], None]
+    state: RequestState = RequestState.ASKED
+    sequence: int = 0
+    station: Qna = Qna(0)
+    delivered: int = 0
+    offered: int = 0
+
+    @property
+    def label(self) -> Label:
+        """Circuit that the pairs are for."""
+        return self.create.label
+
+    @property
+    def remaining(self) -> int:
+        """Pairs that are still to be made."""
+        return max(0, self.create.number - self.delivered)
+
+    @property
+    def unoffered(self) -> int:
+        """Pairs for which no window may bring one yet; 0 unless the request is in both queues."""
+        return max(0, self.remaining - self.offered) if self.state is RequestState.QUEUED else 0
+
+    @property
+    def deadline(self) -> DomainTime:
+        """After it the request is void."""
+        return self.create.deadline
+
+    def _act_enqueue(self, sequence: int, station: Qna) -> None:
+        self.sequence, self.station = sequence, station
+
+    def _act_fail(self, reason: ErrorCode) -> None:
+        if self.mine and self.remaining:
+            self.emit(PairsFailed(self.neighbour, self.label, reason))
+
+    def _act_count(self, pairs: int) -> None:
+        self.delivered += pairs
+
+    def _act_uncount(self, pairs: int) -> None:
+        self.delivered -= pairs
+
+
+class RequestQueue:
+    """Requests in the order of their places, and those that have no place yet."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._asked: dict[int, Request] = {}  # by create_id: mine, without an answer
+        self._queued: dict[int, Request] = {}  # by place
+        self._turn = 0  # place of the request that was served last
+        self.places = 0  # given out, or seen given out
+
+    def __len__(self) -> int:
+        return len(self._asked) + len(self._queued)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter([*self._queued.values(), *self._asked.values()])
+
+    @property
+    def unfinished(self) -> int:
+        """Requests that still want pairs."""
+        return sum(1 for request in self if request.remaining)
+
+    def has_room(self) -> bool:
+        """Tell whether one more fits, after forgetting those that have all their pairs if need be."""
+        if len(self) >= self._limit:
+            done = [place for place, request in self._queued.items() if not request.remaining and not request.offered]
+            for place in done[: max(1, self._limit // 2)]:
+                del self._queued[place]
+        return len(self) < self._limit
+
+    def asked(self, create_id: int) -> Request | None:
+        """A request of this end that was not answered yet."""
+        return self._asked.get(create_id)
+
+    def at(self, place: int) -> Request | None:
+        """The request at a place."""
+        return self._queued.get(place)
+
+    def of_label(self, label: Label) -> list[Request]:
+        """The requests for a circuit."""
+        return [request for request in self if request.label == label]
+
+    def ask(self, request: Request) -> None:
+        """Remember a request of this end until it is answered."""
+        self._asked[request.create.create_id] = request
+
+    def enqueue(self, request: Request, place: int, station: Qna) -> None:
+        """Both ends have it."""
+        if request.mine:
+            self._asked.pop(request.create.create_id, None)
+        self._queued[place] = request
+        self.places = max(self.places, place)
+        REQUEST.fire(request, RequestEvent.ACKNOWLEDGED, place, station)
+
+    def drop(self, request: Request) -> None:
+        """Forget a request that is over."""
+        if request.mine and self._asked.get(request.create.create_id) is request:
+            del self._asked[request.create.create_id]
+        if self._queued.get(request.sequence) is request:
+            del self._queued[request.sequence]
+
+    def in_turn(self) -> list[Request]:
+        """The requests that want windows, the one after the last served first (round robin)."""
+        wanting = [request for place, request in sorted(self._queued.items()) if request.unoffered]
+        later = [request for request in wanting if request.sequence > self._turn]
+        return later + [request for request in wanting if request.sequence <= self._turn]
+
+    def served(self, request: Request) -> None:
+        """It has had its turn."""
+        self._turn = request.sequence

@@ -1,0 +1,251 @@
+"""The windows of one end of a link: memories offered, and what the station said became of them.
+
+A window is open from the moment at which memories are offered until one of: the station's Reply, the device's
+refusal, the reply timeout, the neighbour's Expire, the end of its label. Whatever comes later for it is counted and
+changes nothing. The reply timeout is told to the neighbour, which revokes what it was given from that window: so no
+pair is left that one end knows and the other does not, as long as the two can speak.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from qstack.base.errors import PeerViolation
+from qstack.base.ids import Cycle, Label, Qna, QubitId
+from qstack.base.services import PairExpired, PairReady
+from qstack.base.time import DomainTime
+from qstack.proto.link.memory import MemoryPool
+from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.queue import Request
+from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
+from qstack.proto.link.surroundings import Surroundings
+from qstack.wire.link import Expire, Gen, Reply, ReplyCode
+from qstack.wire.twin import Attempt, Release, Status
+
+__all__ = ["Window", "Windows"]
+
+_REMEMBERED = 1_024  # windows that were filled and can still be revoked
+
+
+@WINDOW.drives
+@dataclass(slots=True, eq=False)
+class Window:
+    """One window. `asked`: most that either end offers. `qubits`: what this end offers. `call`: its Attempt."""
+
+    owner: "Windows"
+    request: Request
+    first_cycle: Cycle
+    cycles: int
+    asked: int
+    qubits: tuple[QubitId, ...]
+    call: int = 0
+    state: WindowState = WindowState.OFFERED
+
+    def _may_be_heralded(self, reply: Reply | None = None) -> bool:
+        return reply is not None and reply.code == ReplyCode.HERALDED
+
+    def _act_fill(self, reply: Reply) -> None:
+        self.owner.deliver(self, reply)
+
+    def _act_free_rest(self, reply: Reply) -> None:
+        self.owner.pool.withdraw(self.qubits[len(reply.pairs) :])
+
+    def _act_note_failure(self, reply: Reply) -> None:
+        name = reply.code.name.lower() if isinstance(reply.code, ReplyCode) else "unknown"
+        self.owner.around.count(f"windows_{name}")
+
+    def _act_tell_peer(self, reply: Reply | None = None) -> None:
+        self.owner.around.count("windows_unanswered")
+        neighbour = self.owner.configuration.neighbour
+        self.owner.around.send(neighbour, Expire(link=self.owner.configuration.link, windows=(self.first_cycle,)))
+
+    def _act_release(self, reply: Reply | None = None) -> None:
+        self.owner.release(self.qubits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """What a window brought, in case that it is revoked."""
+
+    request: Request
+    pairs: tuple[tuple[int, QubitId], ...]
+
+
+class Windows:
+    """The windows of one end of one link. `send_gen` brings a Gen to its station, be it this node."""
+
+    def __init__(
+        self, configuration: LinkConfiguration, pool: MemoryPool, around: Surroundings,
+        send_gen: Callable[[Gen], None],
+    ) -> None:  # fmt: skip
+        self.configuration = configuration
+        self.pool = pool
+        self.around = around
+        self.open: dict[int, Window] = {}
+        self.pairs = 0
+        self.attempted = 0
+        self._send_gen = send_gen
+        self._filled: OrderedDict[int, _Filled] = OrderedDict()
+        lower = around.own < configuration.neighbour
+        self._states = {mine: configuration.expected_states(mine == lower) for mine in (True, False)}
+
+    def offer(self, request: Request, first_cycle: Cycle, cycles: int, memories: int) -> None:
+        """Attempt in a window, with up to `memories`; with none free, tell the station that this end will not."""
+        end = self.end_of(first_cycle, cycles)
+        qubits = self.pool.offer(request.label, memories, end)
+        if not qubits:
+            self.around.count("windows_declined")
+            self._tell_station(request, first_cycle, cycles, 0)
+            return
+        window = Window(self, request, first_cycle, cycles, memories, qubits)
+        self.open[first_cycle] = window
+        request.offered += memories
+        window.call = self.around.call(
+            Attempt, ("attempt", self.configuration.link, first_cycle),
+            link=self.configuration.link, first_cycle=first_cycle, cycles=cycles, qubits=qubits,
+        )  # fmt: skip
+        timeout_ns = self.around.parameters.reply_timeout_ns
+        deadline_ns = max(self.around.local(end), self.around.now_ns) + timeout_ns
+        self.around.timers.set(("reply", self.configuration.link, first_cycle), deadline_ns)
+        self._tell_station(request, first_cycle, cycles, len(qubits))
+
+    def decline(self, station: Qna, first_cycle: Cycle, cycles: int, queue_sequence: int) -> None:
+        """Tell the station that this end knows nothing of a request."""
+        self._send_gen(Gen(link=self.configuration.link, station=station, first_cycle=first_cycle, cycles=cycles,
+                           queue_sequence=queue_sequence, memories=0))  # fmt: skip
+
+    def reply(self, reply: Reply, speaker: Qna) -> None:
+        """The station's word. Raises `PeerViolation` when it cannot be true."""
+        window = self.open.get(reply.first_cycle)
+        if window is None:
+            self.around.count("stray_replies")
+            return
+        if speaker != window.request.station:
+            raise PeerViolation("a Reply from a node that is not the station of this window")
+        _check_reply(reply, window)
+        self._settle(window, WindowEvent.REPLY, reply)
+
+    def refused(self, first_cycle: int) -> None:
+        """The device will not attempt. The station learns it from its own device, and tells both ends."""
+        window = self.open.get(first_cycle)
+        if window is not None:
+            self.around.count("attempts_refused")
+            self._settle(window, WindowEvent.REFUSED)
+
+    def unanswered(self, first_cycle: int) -> None:
+        """The reply timeout."""
+        window = self.open.get(first_cycle)
+        if window is not None:
+            self._settle(window, WindowEvent.UNANSWERED)
+
+    def expired_by_peer(self, first_cycles: Iterable[int]) -> None:
+        """The neighbour never learned what became of these windows: nothing of them counts."""
+        for first_cycle in first_cycles:
+            window, filled = self.open.get(first_cycle), self._filled.pop(first_cycle, None)
+            if window is not None:
+                self._settle(window, WindowEvent.EXPIRED_BY_PEER)
+            elif filled is not None:
+                self._revoke(filled)
+            else:
+                self.around.count("stray_expires")
+
+    def drop(self, label: Label | None = None) -> None:
+        """A label, or all of them, is no more."""
+        for window in [w for w in self.open.values() if label is None or w.request.label == label]:
+            self._settle(window, WindowEvent.DROPPED)
+        for cycle in [c for c, f in self._filled.items() if label is None or f.request.label == label]:
+            del self._filled[cycle]
+
+    def end_of(self, first_cycle: int, cycles: int) -> DomainTime:
+        """The instant at which a window is over."""
+        return DomainTime((first_cycle + cycles) * self.configuration.cycle_ns)
+
+    def release(self, qubits: tuple[QubitId, ...]) -> None:
+        """Have the device empty these memories. Not before the last window that they were offered to is over."""
+        if not qubits:
+            return
+        self.pool.empty(qubits)
+        self._call_release(qubits)
+
+    def released(self, qubits: tuple[QubitId, ...], statuses: tuple[int, ...]) -> None:
+        """The device has emptied memories, or says why not: those are told again."""
+        self.pool.emptied(q for q, status in zip(qubits, statuses, strict=False) if status in (Status.OK, Status.EMPTY))
+        if not self.pool.emptying():
+            self.around.timers.cancel(("release", self.configuration.link, 0))
+
+    def release_again(self) -> None:
+        """The device did not say of some memories that they are empty."""
+        for call in [c for c, owner in self.around.asked.items() if owner[:2] == ("release", self.configuration.link)]:
+            del self.around.asked[call]
+        emptying = tuple(self.pool.emptying())
+        if emptying:
+            self.around.count("releases_repeated")
+            self._call_release(emptying)
+
+    def lose_station(self, station: Qna) -> None:
+        """Nothing more will be heard of this station's windows."""
+        for window in [window for window in self.open.values() if window.request.station == station]:
+            self._settle(window, WindowEvent.UNANSWERED)
+
+    def deliver(self, window: Window, reply: Reply) -> None:
+        """Hand the pairs of a window to the circuit: the k-th success is in the k-th memory."""
+        request, configuration = window.request, self.configuration
+        states = self._states[request.mine]
+        sequences = [(reply.first_sequence + n) & 0xFFFF_FFFF for n in range(len(reply.pairs))]
+        for pair, qubit, sequence in zip(reply.pairs, window.qubits, sequences, strict=False):
+            self.pool.fill(qubit, sequence)
+            born = DomainTime((window.first_cycle + pair.offset) * configuration.cycle_ns)
+            self.around.effects.append(PairReady(
+                configuration.neighbour, request.label, sequence, qubit, pair.bell_index, born,
+                states[pair.bell_index],
+            ))  # fmt: skip
+        REQUEST.fire(request, RequestEvent.HERALDED, len(reply.pairs))
+        self.pairs += len(reply.pairs)
+        self.attempted += window.cycles
+        if reply.pairs:
+            self._filled[window.first_cycle] = _Filled(request, tuple(zip(sequences, window.qubits, strict=False)))
+            if len(self._filled) > _REMEMBERED:
+                self._filled.popitem(last=False)
+
+    def _settle(self, window: Window, event: WindowEvent, reply: Reply | None = None) -> None:
+        """A window is over, one way or another."""
+        del self.open[window.first_cycle]
+        self.around.timers.cancel(("reply", self.configuration.link, window.first_cycle))
+        self.around.asked.pop(window.call, None)
+        window.request.offered -= window.asked
+        WINDOW.fire(window, event, reply)
+
+    def _revoke(self, filled: _Filled) -> None:
+        request = filled.request
+        held = tuple(q for sequence, q in filled.pairs if self.pool.holds(q, request.label, sequence))
+        self.release(held)
+        REQUEST.fire(request, RequestEvent.REVOKED, len(filled.pairs))
+        self.around.count("pairs_revoked", len(filled.pairs))
+        for sequence, _ in filled.pairs:
+            self.around.emit(PairExpired(self.configuration.neighbour, request.label, sequence))
+
+    def _call_release(self, qubits: tuple[QubitId, ...]) -> None:
+        link = self.configuration.link
+        instant = DomainTime(max(self.around.domain_now(), self.pool.busy_until(qubits)))
+        self.around.call(Release, ("release", link, qubits), instant=instant, qubits=qubits)
+        # Moved with every call: what is not answered is told again when the device has had its time for the last one.
+        timeout_ns = self.around.parameters.release_timeout_ns
+        self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)
+
+    def _tell_station(self, request: Request, first_cycle: Cycle, cycles: int, memories: int) -> None:
+        self._send_gen(Gen(
+            link=self.configuration.link, station=request.station, first_cycle=first_cycle, cycles=cycles,
+            queue_sequence=request.sequence, memories=memories,
+        ))  # fmt: skip
+
+
+def _check_reply(reply: Reply, window: Window) -> None:
+    if reply.code != ReplyCode.HERALDED:
+        return
+    if len(reply.pairs) > len(window.qubits):
+        raise PeerViolation(f"{len(reply.pairs)} successes in a window of {len(window.qubits)} memories")
+    last = -1
+    for pair in reply.pairs:
+        if not last < pair.offset < window.cycles or pair.bell_index > 3:
+            raise PeerViolation("successes that are not in order, not in the window, or in no Bell state")
+        last = pair.offset
