@@ -157,6 +157,9 @@ class Qstack(_Seal):
         ConditionalField(TagField(), lambda packet: packet.epoch != 0),
     ]
 
+    def mysummary(self) -> Any:
+        return self.sprintf("Qstack %Qstack.source% > %Qstack.destination%")
+
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
         tag = bytes(self.tag) if self.epoch else b""
         if self.length is None:

@@ -155,6 +155,7 @@ def test_scapy_qna_is_shown_and_taken_with_a_dot() -> None:
     shown = packet.show(dump=True)
     assert "64512.7" in shown
     assert "64513.2" in shown
+    assert packet.summary() == "Qstack 64512.7 > 64513.2"
 
 
 def test_scapy_fidelity_may_be_given_as_a_fraction() -> None:
