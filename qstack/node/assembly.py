@@ -60,7 +60,7 @@ def assemble(
     )  # fmt: skip
     link = LinkMachine(own, configuration.link, timescale=timescale, links=configuration.links,
                        stations=configuration.stations)  # fmt: skip
-    circuit = CircuitMachine(own, configuration.circuit, routes=routes, timescale=timescale)
+    circuit = CircuitMachine(own, configuration.circuit, chance.derive(b"circuit"), routes=routes, timescale=timescale)
     unit = UnitMachine(
         own, configuration.unit, chance.derive(b"unit"), rules=configuration.rules, routes=routes,
         end_secret=end_secret, is_secret=is_secret, timescale=timescale,

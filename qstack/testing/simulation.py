@@ -3,21 +3,28 @@
 Time is an integer that jumps to the next event. Every node has a monotonic clock of its own, with an offset, so that
 no instant of one can be mistaken for an instant of another. What a node sends passes the weather; what it asks of the
 device goes to the twin at once and comes back at its `deliver_at`. A run is a function of its seed: the same seed
-gives the same events in the same order.
+gives the same events in the same order, and the same `trace`.
+
+A node dies as `kill -9` kills it: between two inputs (`crash`), or in the middle of carrying out what an input has made
+it want (`doom`): what it had handed to the operating system by then is on its way, the rest never was.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from heapq import heappop, heappush
-
-from qstack.node.configuration import NodeConfiguration
+from typing import Any
+from typing import Protocol as Interface
 
 from qstack.base.chance import Chance
+from qstack.base.effects import Sender
+from qstack.base.errors import LocalMisuse
 from qstack.base.handshake import HandshakeFactory
 from qstack.base.ids import Qna
 from qstack.base.locator import Arrival, Locator
 from qstack.base.time import Instant, Timescale
 from qstack.base.units import SECOND_NS
+from qstack.node.configuration import NodeConfiguration
 from qstack.node.egress import Outbound
 from qstack.node.node import Event, Node
 from qstack.testing.handshake import FakeHandshakeFactory, fake_identity
@@ -27,32 +34,59 @@ from qstack.twin.machine import Twin
 from qstack.wire.twin import Attach, Attached
 from qstack.wire.value import Message
 
-__all__ = ["EPOCH_NS", "Place", "Simulation"]
+__all__ = ["EPOCH_NS", "Place", "Simulation", "Witness"]
 
 EPOCH_NS = 1_790_000_000 * SECOND_NS
 """Domain time at the beginning of every simulation (TAI, in 2026)."""
 
 _DEVICE_DELAY_NS = 20_000  # node to device and back, besides `deliver_at`
+_TIE_LIMIT = 100_000  # events at one instant: more of them is a network that has stopped the clock
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where a node lives: its configuration outlives it, a crash takes the node alone."""
+    """Where a node lives: its configuration outlives it, a crash takes the node alone.
+
+    `clock_error_ns`: by how much its idea of domain time is ahead of the device's. `doom`: see `Simulation.doom`.
+    """
 
     configuration: NodeConfiguration
     locator: Locator
     segment: str
     clock_offset_ns: int
+    clock_error_ns: int = 0
     node: Node | None = None
     lives: int = 0
     session: int = 0
     alarm_ns: int | None = None
+    doom: int | None = None
     heard: list[tuple[int, int, Message]] = field(default_factory=list)  # (global instant, client, message)
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def qna(self) -> Qna:
+        """The node's address."""
+        return self.configuration.qna
 
     def local(self, global_ns: int) -> Instant:
         """The node's own clock."""
         return Instant(global_ns + self.clock_offset_ns)
+
+
+class Witness(Interface):
+    """Sees what happens in a simulation, and may plan more by it. All calls come before the simulation goes on."""
+
+    def booted(self, place: Place) -> None:
+        """A node has started."""
+
+    def died(self, place: Place) -> None:
+        """A node has been killed."""
+
+    def receives(self, place: Place, message: Message, sender: Sender) -> None:
+        """A node is given a message that passed its seals."""
+
+    def told(self, place: Place, client: int, message: Message) -> None:
+        """An application is told something."""
 
 
 class Simulation:
@@ -60,13 +94,14 @@ class Simulation:
 
     def __init__(
         self, places: Iterable[Place], twin: TwinConfiguration, weather: Weather, chance: Chance, *,
-        handshakes: Callable[[Place, Chance], HandshakeFactory] | None = None,
+        handshakes: Callable[[Place, Chance], HandshakeFactory] | None = None, witness: Witness | None = None,
     ) -> None:  # fmt: skip
         self.now_ns = 0
         self.steps = 0
-        self.places = {place.configuration.qna: place for place in places}
+        self.places = {place.qna: place for place in places}
         self.twin = Twin(twin, chance.derive(b"twin"))
         self.weather = weather
+        self.witness = witness
         self._chance = chance
         self._handshakes = handshakes or _deterministic
         self._by_locator = {place.locator: place for place in self.places.values()}
@@ -75,50 +110,119 @@ class Simulation:
         self._scheduled = 0
         self._sessions = 0
         self._twin_alarm_ns: int | None = None
+        self._trace = blake2b(digest_size=16)
+
+    @property
+    def trace(self) -> str:
+        """A digest of everything that has happened so far: every input of every node, and its instant."""
+        return self._trace.copy().hexdigest()
 
     # --- what a scenario does --------------------------------------------------------------------------------------
 
     def boot(self, qna: Qna) -> Node:
         """Start (again) the node at an address."""
         place = self.places[qna]
+        if place.node is not None:
+            raise LocalMisuse("this node is running; crash it first")
         place.lives += 1
+        place.doom = None
         chance = self._chance.derive(qna.to_bytes(8, "big") + place.lives.to_bytes(4, "big"))
-        timescale = Timescale(place.local(0), EPOCH_NS, 0, 0)
-        place.node = Node(place.configuration, chance, self._handshakes(place, chance.derive(b"tls")), timescale)
+        timescale = Timescale(place.local(0), EPOCH_NS + place.clock_error_ns, 0, abs(place.clock_error_ns))
+        node = Node(place.configuration, chance, self._handshakes(place, chance.derive(b"tls")), timescale)
+        place.node = node
+        if self.witness is not None:
+            node.machines.by_protocol.update(
+                {number: _Watched(machine, place, self.witness) for number, machine in node.machines.by_protocol.items()}
+            )
+            self.witness.booted(place)
         self._sessions += 1
         place.session = self._sessions
         self._by_session[place.session] = place
+        self._note("boot", qna.to_bytes(8, "big"))
         self.twin.receive(place.session, Attach(node=qna), self._domain())
-        place.node.start(place.local(self.now_ns))
-        self._settle(place)
         self._settle_twin()
-        return place.node
+        node.start(place.local(self.now_ns))
+        self._settle(place)
+        return node
+
+    def boot_all(self) -> None:
+        """Start every node."""
+        for qna in self.places:
+            self.boot(qna)
 
     def crash(self, qna: Qna) -> None:
-        """End a node as `kill -9` does: nobody is told."""
+        """End a node as `kill -9` does: nobody is told. One that does not run stays so."""
         place = self.places[qna]
+        if place.node is None:
+            return
+        self._note("crash", qna.to_bytes(8, "big"))
         place.node = None
-        place.alarm_ns = None
+        place.alarm_ns = place.doom = None
         self._by_session.pop(place.session, None)
         self.twin.close_session(place.session, self._domain())
         self._settle_twin()
+        if self.witness is not None:
+            self.witness.died(place)
+
+    def doom(self, qna: Qna, outputs: int) -> None:
+        """Kill a node in the middle of its next (or present) input: only the first `outputs` of what it wants happen.
+
+        Outputs are datagrams, then device calls, then what applications are told, as the daemon carries them out.
+        """
+        self.places[qna].doom = outputs
+
+    def stop(self, qna: Qna) -> None:
+        """End a node as SIGTERM does: it says goodbye."""
+        place = self.places[qna]
+        if place.node is not None:
+            place.node.stop(place.local(self.now_ns))
+            self._settle(place)
+            self.crash(qna)
 
     def request(self, qna: Qna, message: Message, client: int = 1, user: int = 1000) -> None:
-        """An application asks its node."""
+        """An application asks its node. Nothing happens when the node does not run."""
         place = self.places[qna]
-        assert place.node is not None
-        place.node.request(message, client, user, place.local(self.now_ns))
-        self._settle(place)
+        if place.node is not None:
+            self._note("request", message.encode())
+            place.node.request(message, client, user, place.local(self.now_ns))
+            self._settle(place)
+
+    def drop_client(self, qna: Qna, client: int = 1) -> None:
+        """An application goes away."""
+        place = self.places[qna]
+        if place.node is not None:
+            place.node.drop_client(client, place.local(self.now_ns))
+            self._settle(place)
+
+    def ping(self, qna: Qna, node: Qna, identifier: int = 1, sequence: int = 1, data: bytes = b"") -> None:
+        """An operator asks whether `node` is there; the answer is among the `events` of the place."""
+        place = self.places[qna]
+        if place.node is not None:
+            place.node.ping(node, identifier, sequence, data, place.local(self.now_ns))
+            self._settle(place)
+
+    def inject(self, datagram: bytes, source: Locator, destination: Locator) -> None:
+        """A datagram arrives now, whoever may have sent it."""
+        place = self._by_locator.get(destination)
+        self._arrive(destination, datagram, Arrival("" if place is None else place.segment, source))
 
     def at(self, instant_ns: int, action: Callable[[], None]) -> None:
         """Do something later."""
         self._scheduled += 1
         heappush(self._events, (max(instant_ns, self.now_ns), self._scheduled, action))
 
+    def after(self, duration_ns: int, action: Callable[[], None]) -> None:
+        """Do something in `duration_ns`."""
+        self.at(self.now_ns + duration_ns, action)
+
     def run(self, until_ns: int, done: Callable[[], bool] | None = None) -> bool:
         """Let time pass until `until_ns`, or until `done` holds; tell whether it did."""
+        ties = 0
         while self._events and self._events[0][0] <= until_ns:
-            self.now_ns, _, action = heappop(self._events)
+            instant_ns, _, action = heappop(self._events)
+            ties = ties + 1 if instant_ns == self.now_ns else 0
+            assert ties < _TIE_LIMIT, f"time stands still at {self.now_ns} ns"
+            self.now_ns = instant_ns
             self.steps += 1
             action()
             if done is not None and done():
@@ -126,22 +230,37 @@ class Simulation:
         self.now_ns = max(self.now_ns, until_ns)
         return done is not None and done()
 
+    def run_for(self, duration_ns: int, done: Callable[[], bool] | None = None) -> bool:
+        """Let `duration_ns` pass, or less if `done` holds before; tell whether it does."""
+        return self.run(self.now_ns + duration_ns, done)
+
     # --- carrying out ------------------------------------------------------------------------------------------------
 
     def _settle(self, place: Place) -> None:
         node = place.node
         if node is None:
             return
-        for outbound in node.take_datagrams():
-            self._send(place, outbound)
-        calls = node.take_device_calls()
+        outbound, calls, told = node.take_datagrams(), node.take_device_calls(), node.take_client_messages()
+        place.events += node.take_events()
+        doom, allowed = place.doom, place.doom
+        if allowed is not None:
+            outbound, allowed = outbound[:allowed], max(0, allowed - len(outbound))
+            calls, allowed = calls[:allowed], max(0, allowed - len(calls))
+            told = told[:allowed]
+        for datagram in outbound:
+            self._send(place, datagram)
         for call in calls:
             self.twin.receive(place.session, call, self._domain())
+        for client, message in told:
+            place.heard.append((self.now_ns, client, message))
+            if self.witness is not None:
+                self.witness.told(place, client, message)
         if calls:
             self._settle_twin()
-        place.heard += [(self.now_ns, client, message) for client, message in node.take_client_messages()]
-        place.events += node.take_events()
-        self._set_alarm(place, node)
+        if doom is not None:
+            self.crash(place.qna)
+        else:
+            self._set_alarm(place, node)
 
     def _set_alarm(self, place: Place, node: Node) -> None:
         deadline = node.next_deadline()
@@ -157,6 +276,7 @@ class Simulation:
         if place.node is not node or place.alarm_ns != due_ns:
             return
         place.alarm_ns = None
+        self._note("deadline", place.locator.address)
         node.handle_deadline(place.local(self.now_ns))
         self._settle(place)
 
@@ -170,13 +290,14 @@ class Simulation:
         return [each.locator for each in self.places.values() if each.segment == segment and each is not sender]
 
     def _arrival(self, locator: Locator, octets: bytes, arrival: Arrival) -> Callable[[], None]:
-        def arrive() -> None:
-            place = self._by_locator.get(locator)
-            if place is not None and place.node is not None:
-                place.node.receive_datagram(octets, arrival, place.local(self.now_ns))
-                self._settle(place)
+        return lambda: self._arrive(locator, octets, arrival)
 
-        return arrive
+    def _arrive(self, locator: Locator, octets: bytes, arrival: Arrival) -> None:
+        place = self._by_locator.get(locator)
+        if place is not None and place.node is not None:
+            self._note("datagram", octets)
+            place.node.receive_datagram(octets, arrival, place.local(self.now_ns))
+            self._settle(place)
 
     def _settle_twin(self) -> None:
         for session, message in self.twin.take_results():
@@ -188,27 +309,55 @@ class Simulation:
                 continue
             due_ns = max(self.now_ns + _DEVICE_DELAY_NS, getattr(message, "deliver_at", 0) - EPOCH_NS)
             self.at(due_ns, self._delivery(place, place.node, message))
+        self._set_twin_alarm()
+
+    def _set_twin_alarm(self) -> None:
         deadline = self.twin.next_deadline()
-        if deadline is not None and self._twin_alarm_ns != deadline:
-            self._twin_alarm_ns = deadline
-            self.at(max(self.now_ns, deadline - EPOCH_NS), self._ring_twin)
+        if deadline is None:
+            self._twin_alarm_ns = None
+            return
+        due_ns = max(self.now_ns, deadline - EPOCH_NS)
+        if self._twin_alarm_ns is None or self._twin_alarm_ns > due_ns:
+            self._twin_alarm_ns = due_ns
+            self.at(due_ns, lambda: self._ring_twin(due_ns))
+
+    def _ring_twin(self, due_ns: int) -> None:
+        if self._twin_alarm_ns == due_ns:
+            self._twin_alarm_ns = None
+            self.twin.handle_deadline(self._domain())
+            self._settle_twin()
 
     def _delivery(self, place: Place, node: Node, message: Message) -> Callable[[], None]:
         def deliver() -> None:
             if place.node is node:
+                self._note("device", message.encode())
                 node.device_result(message, place.local(self.now_ns))
                 self._settle(place)
 
         return deliver
 
-    def _ring_twin(self) -> None:
-        self._twin_alarm_ns = None
-        self.twin.handle_deadline(self._domain())
-        self._settle_twin()
+    def _note(self, what: str, octets: bytes) -> None:
+        self._trace.update(b"%d %s %d " % (self.now_ns, what.encode("ascii"), len(octets)) + octets)
 
     def _domain(self) -> int:
         return EPOCH_NS + self.now_ns
 
 
+class _Watched:
+    """A protocol's machine whose messages a witness sees first."""
+
+    def __init__(self, machine: Any, place: Place, witness: Witness) -> None:
+        self._machine = machine
+        self._place = place
+        self._witness = witness
+
+    def receive(self, message: Message, sender: Sender, now_ns: Instant) -> None:
+        self._witness.receives(self._place, message, sender)
+        self._machine.receive(message, sender, now_ns)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._machine, name)
+
+
 def _deterministic(place: Place, chance: Chance) -> HandshakeFactory:
-    return FakeHandshakeFactory(fake_identity(place.configuration.qna), chance)
+    return FakeHandshakeFactory(fake_identity(place.qna), chance)

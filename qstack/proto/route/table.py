@@ -52,8 +52,8 @@ class RouteTable:
         prefixes: Iterable[PrefixRoute] = (), nodes: Iterable[NodeRoute] = (), domains: Iterable[AsRoute] = (),
     ) -> None:  # fmt: skip
         self.own = own
-        self._neighbours = frozenset(neighbours) | frozenset(linked)
         self._linked = frozenset(linked)
+        self._neighbours = frozenset(neighbours) | self._linked
         self._prefixes: dict[str, Qna] = {}
         self._nodes: dict[int, Qna] = {}
         self._domains: dict[int, Qna] = {}
