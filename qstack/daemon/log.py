@@ -14,6 +14,7 @@ gets a priority prefix (sd-daemon(3)).
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -30,16 +31,13 @@ _PEER_LINES_PER_S = 5
 _PEER_BURST = 20
 
 
-def configure_log(level: str, as_json: bool) -> structlog.stdlib.BoundLogger:
-    """Set the process's logging up once. `level`: one of `LEVELS`."""
-    processors: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    processors.append(structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False))
-    if "JOURNAL_STREAM" in os.environ:
-        processors = [*processors[:1], structlog.processors.add_log_level, _renderer(as_json)]
+def configure_log(level: str, form: str) -> structlog.stdlib.BoundLogger:
+    """Set the process's logging up once. `level`: one of `LEVELS`; `form`: auto, console, json or journal."""
+    form = _choose_form() if form == "auto" else form
+    processors: list[Any] = [structlog.processors.add_log_level]
+    if form != "journal":
+        processors.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+    processors.append(_RENDERERS[form]())
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -50,13 +48,27 @@ def configure_log(level: str, as_json: bool) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def _renderer(as_json: bool) -> Any:
-    inner = structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer()
+def _choose_form() -> str:
+    if sys.stderr.isatty():
+        return "console"
+    return "journal" if "JOURNAL_STREAM" in os.environ else "json"
+
+
+def _journal() -> Any:
+    inner = structlog.processors.LogfmtRenderer()
 
     def render(logger: Any, name: str, event: dict[str, Any]) -> str:
-        return f"<{_PRIORITIES[event['level']]}>{inner(logger, name, event)}"
+        priority = _PRIORITIES[event["level"]]
+        return f"<{priority}>" + str(inner(logger, name, event))
 
     return render
+
+
+_RENDERERS: dict[str, Callable[[], Any]] = {
+    "console": lambda: structlog.dev.ConsoleRenderer(colors=False),
+    "json": structlog.processors.JSONRenderer,
+    "journal": _journal,
+}
 
 
 class NodeLog:

@@ -4,9 +4,7 @@ Holding a result until its instant is the client's part (`io.device`), so the se
 only keeps the twin's own deadlines.
 """
 
-import os
 import socket
-import struct
 from pathlib import Path
 
 import trio
@@ -19,7 +17,6 @@ from qstack.twin.machine import Twin
 
 __all__ = ["TwinServer", "listen"]
 
-_UCRED = struct.Struct("@iII")  # pid, uid, gid
 _BACKLOG = 1_024
 _MAXIMUM_MESSAGE = 1 << 18
 _TIMESCALE_INTERVAL_S = 10.0
@@ -40,12 +37,6 @@ def listen(path: Path, mode: int = 0o600) -> trio.socket.SocketType:
     return trio.socket.from_stdlib_socket(sock)
 
 
-def _user_of(connection: trio.socket.SocketType) -> int:
-    """The user id at the other end, from the kernel (unix(7), SO_PEERCRED)."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return int(_UCRED.unpack(credentials)[1])
-
-
 def _somebody_listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
         try:
@@ -56,7 +47,7 @@ def _somebody_listens(path: Path) -> bool:
 
 
 class TwinServer:
-    """Serves `twin`. A connection made by the user id of the server itself or by root may also inspect states."""
+    """Serves `twin`: nodes on one socket, and on another operators, who may look at true states."""
 
     def __init__(self, twin: Twin, max_error_ns: int) -> None:
         self.twin = twin
@@ -66,25 +57,31 @@ class TwinServer:
         self._connections: dict[int, trio.MemorySendChannel[bytes]] = {}
         self._sessions = 0
 
-    async def run(self, listener: trio.socket.SocketType) -> None:
+    async def run(self, nodes: trio.socket.SocketType, operators: trio.socket.SocketType | None = None) -> None:
         """Serve until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_alarm)
                 nursery.start_soon(self._watch_clock)
-                while True:
-                    connection, _ = await listener.accept()
-                    nursery.start_soon(self._serve, connection)
+                nursery.start_soon(self._accept, nodes, False)
+                if operators is not None:
+                    nursery.start_soon(self._accept, operators, True)
         finally:
             self._alarm.close()
-            listener.close()
 
-    async def _serve(self, connection: trio.socket.SocketType) -> None:
+    async def _accept(self, listener: trio.socket.SocketType, operators: bool) -> None:
+        with listener:
+            async with trio.open_nursery() as nursery:
+                while True:
+                    connection, _ = await listener.accept()
+                    nursery.start_soon(self._serve, connection, operators)
+
+    async def _serve(self, connection: trio.socket.SocketType, operators: bool) -> None:
         self._sessions += 1
         session = self._sessions
         send, receive = trio.open_memory_channel[bytes](4_096)
         self._connections[session] = send
-        if _user_of(connection) in (0, os.geteuid()):
+        if operators:
             self.twin.admit_operator(session)
         try:
             async with trio.open_nursery() as nursery:

@@ -1,7 +1,7 @@
 """The control socket's two languages on one Unix stream: frames of applications, JSON lines of operators.
 
-A frame is a 16-bit length, whose first octet is below 0x40, and a message; a JSON line begins with `{` (0x7B) and ends with a
-line feed. The first octet of a connection tells which language it speaks, for as long as it lasts. Who is at the
+A frame is a 16-bit length, whose first octet is below 0x40, and a message; a JSON line begins with `{` (0x7B) and ends
+with a line feed. The first octet of a connection tells which language it speaks, for as long as it lasts. Who is at the
 other end is known from the kernel.
 """
 
@@ -131,7 +131,7 @@ async def serve_control(
     try:
         async with trio.open_nursery() as nursery:
             task_status.started()
-            nursery.start_soon(lambda: trio.serve_listeners(serve, [listener]))
+            nursery.start_soon(trio.serve_listeners, serve, [listener])
     finally:
         path.unlink(missing_ok=True)
 

@@ -57,11 +57,16 @@ _HEARD_INTERVAL_NS = SECOND_NS  # how often qarp is told that a neighbour was he
 
 
 class Node:
-    """One node. `handshakes` establishes keys; `chance` is the source of every choice it makes."""
+    """One node.
+
+    `handshakes` establishes keys; `chance` is the source of every choice it makes; `key_log` gets a line for every
+    session key (session note, section 7.7).
+    """
 
     def __init__(
-        self, configuration: NodeConfiguration, chance: Chance, handshakes: HandshakeFactory, timescale: Timescale
-    ) -> None:
+        self, configuration: NodeConfiguration, chance: Chance, handshakes: HandshakeFactory, timescale: Timescale, *,
+        key_log: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
         self.configuration = configuration
         self.own = configuration.qna
         self.timescale = timescale
@@ -69,7 +74,7 @@ class Node:
         self.device_is_secret = False  # until the device says that its chance is the operating system's
         self.machines: Machines = assemble(
             configuration, chance, handshakes, timescale=lambda: self.timescale,
-            is_secret=lambda: chance.secret and self.device_is_secret,
+            is_secret=lambda: chance.secret and self.device_is_secret, key_log=key_log,
         )  # fmt: skip
         self._flows = Flows(configuration.exchange)
         hop, end = self.machines.hop_session, self.machines.end_session
@@ -201,7 +206,7 @@ class Node:
         while True:
             self._collect()
             while self._effects:
-                self._carry_out(self._effects.popleft(), now_ns)
+                self._carry_out_all(now_ns)
                 self._collect()
             self._egress.pump(now_ns)
             self._drop_failed_flows(now_ns)
@@ -213,6 +218,13 @@ class Node:
             self._effects.extend(machine.take_effects())
         wanted, self._egress.wanted = self._egress.wanted, []
         self._effects.extend(dict.fromkeys(wanted))
+
+    def _carry_out_all(self, now_ns: Instant) -> None:
+        """One generation of effects. What they lead to is collected afterwards, so that a machine sees all that concerns
+        it before it speaks: sixty-four pairs of one window become one swap request and one Track."""
+        generation, self._effects = self._effects, deque()
+        for effect in generation:
+            self._carry_out(effect, now_ns)
 
     def _carry_out(self, effect: Any, now_ns: Instant) -> None:
         match effect:

@@ -159,7 +159,7 @@ def open_node(path: str | Path | None = None) -> Iterator[Node]:
         sock.connect(where)
     except OSError as error:
         sock.close()
-        raise ConnectionLost(f"{where}: {error.strerror or error}; does qstackd run, and is this its socket?") from error
+        raise ConnectionLost(f"{where}: {error.strerror or error}; is qstackd running, with this socket?") from error
     node = Node(sock)
     try:
         yield node

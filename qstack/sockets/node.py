@@ -150,7 +150,7 @@ async def open_node(path: str | Path | None = None) -> AsyncIterator[Node]:
     try:
         stream = await trio.open_unix_socket(where)
     except OSError as error:
-        raise ConnectionLost(f"{where}: {error.strerror or error}; does qstackd run, and is this its socket?") from error
+        raise ConnectionLost(f"{where}: {error.strerror or error}; is qstackd running, with this socket?") from error
     node = Node(stream)
     async with stream, trio.open_nursery() as nursery:
         nursery.start_soon(node._receive)

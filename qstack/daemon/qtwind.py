@@ -1,0 +1,101 @@
+"""qtwind: the digital twin of a network's quantum hardware."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import trio
+
+from qstack import __version__
+from qstack.base.chance import Chance
+from qstack.base.errors import QstackError
+from qstack.base.ids import LinkId
+from qstack.config.hardware import link_model, memory_model
+from qstack.config.loading import load_twin
+from qstack.config.twin import TwinFile
+from qstack.daemon.log import configure_log
+from qstack.daemon.notify import notify
+from qstack.daemon.twin_server import TwinServer, listen
+from qstack.io.entropy import system_seed
+from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
+from qstack.twin.machine import Twin
+
+__all__ = ["main", "make_parser", "make_twin"]
+
+_EXAMPLES = """examples:
+  qtwind /etc/qstack/twin.toml                  run in the foreground until SIGTERM
+  qtwind --check-config /etc/qstack/twin.toml   say what is wrong with a configuration, and end
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="qtwind", description="Digital twin of the quantum hardware of a network.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("configuration", type=Path, metavar="FILE", help="configuration (qstack.toml(5))")
+    parser.add_argument("--check-config", action="store_true", help="check the configuration and end: 0 good, 1 not")
+    parser.add_argument("--version", action="version", version=f"qtwind {__version__}")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run. Exit codes: 0 ended as asked, 1 configuration or start-up failed, 2 wrong command line."""
+    options = make_parser().parse_args(arguments)
+    try:
+        file = load_twin(options.configuration)
+        twin = make_twin(file)
+        if options.check_config:
+            print(f"{options.configuration}: good")
+            return 0
+        trio.run(_run, file, twin)
+    except QstackError as error:
+        print(f"qtwind: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_twin(file: TwinFile) -> Twin:
+    """The twin that a file describes."""
+    seed = file.chance.seed
+    chance = Chance(system_seed(), secret=True) if seed is None else Chance(bytes(seed), secret=False)
+    nodes = {each.qna: TwinNode(memory_model(each), each.qubits) for each in file.nodes}
+    links = {
+        LinkId(each.id): TwinLink((each.ends[0], each.ends[1]), each.station,
+                                  link_model(each.model, each.cycle_ns, each.arm_delays_ns))
+        for each in file.links
+    }  # fmt: skip
+    return Twin(TwinConfiguration(nodes, links, file.time.pace, file.time.grace_ns, file.time.horizon_ns), chance)
+
+
+async def _run(file: TwinFile, twin: Twin) -> None:
+    logger = configure_log(file.log.level, file.log.format).bind(twin=str(file.listen.socket))
+    nodes = listen(file.listen.socket, file.listen.mode)
+    operators = None if file.listen.operator is None else listen(file.listen.operator, 0o600)
+    server = TwinServer(twin, file.time.max_error_ns)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_signals, nursery.cancel_scope)
+            logger.info("ready", nodes=len(file.nodes), links=len(file.links))
+            notify("READY=1")
+            await server.run(nodes, operators)
+    finally:
+        for path in (file.listen.socket, file.listen.operator):
+            if path is not None:
+                path.unlink(missing_ok=True)
+        statistics = twin.statistics
+        logger.info("stopped", statistics=repr(statistics))
+
+
+async def _watch_signals(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            notify("STOPPING=1")
+            scope.cancel()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
