@@ -79,5 +79,5 @@ def _tlv(owner: type[Record], told: dict[str, Any]) -> Record:
     kind = told.pop("tlv")
     if isinstance(kind, int):
         return UnknownTlv(code=kind, value=bytes.fromhex(told["value"]))
-    cls = next(cls for cls in owner.TLVS.values() if cls.NAME == kind)
-    return _value(cls, told)
+    by_name = {cls.NAME: cls for cls in owner.TLVS.values()}
+    return _value(by_name[kind], told)
