@@ -129,12 +129,13 @@ class Driver:
             self._send_to(outbound.datagram, locator, group.port)
 
     def _send_to(self, datagram: bytes, locator: Locator, port: UdpPort | None) -> None:
+        instant_ns = 0 if self._capture is None else self._capture.instant()
         if port is None:
             self.node.counters.add("datagrams.no_port")
         elif port.send(datagram, locator):
             self.node.counters.add("datagrams.sent")
             if self._capture is not None:
-                self._capture.sent(datagram, port.locator, locator)
+                self._capture.sent(datagram, port.locator, locator, instant_ns)
         else:
             self.node.counters.add("datagrams.not_sent")
 

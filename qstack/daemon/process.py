@@ -43,6 +43,7 @@ class NodeProcess:
         self._device: DeviceClient | None = None
         self._key_log: KeyLog | None = None
         self._stopping = trio.CancelScope()
+        self._ending = False
 
     async def run(self) -> None:
         """Until stopped. Raises `LocalMisuse` when something that the configuration names cannot be had."""
@@ -93,6 +94,7 @@ class NodeProcess:
 
     async def stop(self, why: str) -> None:
         """Tell the peers and end."""
+        self._ending = True
         notify("STOPPING=1")
         self.logger.info("stopping", why=why)
         if self.driver is not None:
@@ -128,7 +130,8 @@ class NodeProcess:
     async def _serve_device(self, device: DeviceClient) -> None:
         with suppress(OSError):
             await device.run()
-        raise LocalMisuse("the device has gone: qtwind ended, and with it all quantum states; start both anew")
+        if not self._ending:
+            raise LocalMisuse("the device has gone: qtwind ended, and with it all quantum states; start both anew")
 
     def _judge(self, identity: PeerIdentity) -> str:
         """Why a peer is not believed any more, as far as pins and revocations tell without its certificate."""

@@ -37,9 +37,13 @@ class Capture:
             raise LocalMisuse(f"capture file {path}: {error.strerror}") from error
         self._writer = open_writer(self._file, interface)
 
-    def sent(self, datagram: bytes, source: Locator, destination: Locator) -> None:
-        """Write a datagram that has just been sent."""
-        self._writer.writepkt(packet_block(encapsulate(datagram, source, destination), time.time_ns()))
+    def instant(self) -> int:
+        """The time to give to `sent`: taken before sending, so that no answer seems to come before its question."""
+        return time.time_ns()
+
+    def sent(self, datagram: bytes, source: Locator, destination: Locator, instant_ns: int) -> None:
+        """Write a datagram that was sent at `instant_ns`."""
+        self._writer.writepkt(packet_block(encapsulate(datagram, source, destination), instant_ns))
 
     def close(self) -> None:
         """Flush and close."""
