@@ -16,7 +16,7 @@ class OwnAddress:
 
     def __init__(self, around: Surroundings) -> None:
         self.state = AddressState.PROBING
-        self.conflicts = 0  # since RATE_LIMIT_INTERVAL went by without one
+        self.conflicts = 0  # since the address was held for RATE_LIMIT_INTERVAL without one
         self.rival: Locator | None = None  # the last one
         self._around = around
         self._sent = 0  # probes, or announcements, of the present state
@@ -70,8 +70,8 @@ class OwnAddress:
         self._around.questions.close(self._around.own, Purpose.CLAIM)
 
     def _act_count_conflict(self, now_ns: int, rival: Locator | None) -> None:
-        quiet_since = self._conflict_ns
-        if quiet_since is not None and now_ns >= quiet_since + self._around.parameters.rate_limit_interval_ns:
+        quiet_since, interval_ns = self._conflict_ns, self._around.parameters.rate_limit_interval_ns
+        if self.state is AddressState.HELD and quiet_since is not None and now_ns >= quiet_since + interval_ns:
             self.conflicts = 0
         self.conflicts += 1
         self.rival = rival

@@ -4,8 +4,9 @@ Laws
 ----
 1. Room is bounded in total, for each neighbour and for each address that hints come from (QARP-7-4).
 2. A hint never makes a better one give way: configured, heard, answered, rumoured.
-3. Of more hints of one class than there is room for, each has the same chance to be kept, however late it came
-   (Vitter's reservoir): whoever answers first and often cannot be sure to crowd out the right answer.
+3. Of more hints of one class than there is room for, those from the address that has sent most give way first; else
+   each has the same chance to be kept, however late it came (Vitter's reservoir): whoever answers first and often
+   cannot be sure to crowd out the right answer.
 """
 
 from collections import Counter, OrderedDict
@@ -71,7 +72,7 @@ class HintStore:
         self._parameters = parameters
         self._draws = draws
         self._hints: dict[Qna, dict[Locator, Hint]] = {}
-        self._seen: Counter[Qna] = Counter()  # strangers' hints, since the last `forget`
+        self._seen: Counter[tuple[Qna, HintClass]] = Counter()  # of strangers, since the last `forget`
         self._by_source: Counter[bytes] = Counter()
         self._order: OrderedDict[tuple[Qna, Locator], None] = OrderedDict()
 
@@ -123,10 +124,11 @@ class HintStore:
         """Forget all hints about `peer`."""
         for locator in list(self._hints.get(peer, ())):
             self.drop(peer, locator)
-        del self._seen[peer]
+        for rank in HintClass:
+            del self._seen[peer, rank]
 
     def _make_room(self, hint: Hint) -> bool:
-        self._seen[hint.peer] += hint.stranger is not None
+        self._seen[hint.peer, hint.rank] += hint.stranger is not None
         if hint.stranger is not None and self._by_source[hint.stranger] >= self._parameters.hints_per_source:
             return False
         about = self.about(hint.peer)
@@ -148,7 +150,12 @@ class HintStore:
         if spent or worse:
             return (spent or worse)[-1]
         equal = [other for other in about if other.trial is Trial.WAITING and other.rank == hint.rank]
-        place = self._draws.between(0, max(self._seen[hint.peer], len(equal)) - 1)
+        if not equal:
+            return None
+        source, most = Counter(other.stranger for other in equal).most_common(1)[0]
+        if most > 1 + sum(other.stranger == hint.stranger for other in equal):
+            return [other for other in equal if other.stranger == source][-1]
+        place = self._draws.between(0, max(self._seen[hint.peer, hint.rank], len(equal)) - 1)
         return equal[place] if place < len(equal) else None
 
     def _oldest(self, newcomer: Hint) -> Hint | None:

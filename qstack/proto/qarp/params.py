@@ -36,7 +36,7 @@ class QarpParameters:
     holdoff_max_ns: int = 8 * SECOND_NS  # QARP-3-7
     doubt_interval_ns: int = 10 * SECOND_NS  # QARP-5-5
     proof_stagger_ns: int = 250 * MILLISECOND_NS  # QARP-5-3, RFC 8305 section 5
-    proof_timeout_ns: int = 3 * SECOND_NS  # QARP-5-3
+    proof_timeout_ns: int = 1 * SECOND_NS  # QARP-5-3
     proof_patience_ns: int = 10 * SECOND_NS  # QARP-5-3
     proofs_per_peer: int = 4  # QARP-5-3
     proofs_per_source: int = 2  # QARP-5-3

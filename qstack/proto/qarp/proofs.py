@@ -1,5 +1,6 @@
 """Which hints are being proved: in order, a few at a time (rfc_notes/qarp.md section 5)."""
 
+from collections import Counter
 from enum import Enum, unique
 from typing import Any
 
@@ -83,7 +84,9 @@ class Proofs:
             return None
         if peer in self._started and now_ns < self._started[peer] + self._parameters.proof_stagger_ns:
             return None
-        return next((hint for hint in waiting if not self._too_many(hint)), None)
+        tried = Counter(hint.stranger for hint in self._hints.about(peer) if hint.trial is not Trial.WAITING)
+        fair = sorted(waiting, key=lambda hint: (hint.rank, tried[hint.stranger]))  # stable: else as they came
+        return next((hint for hint in fair if not self._too_many(hint)), None)
 
     def _too_many(self, hint: Hint) -> bool:
         """Whether as many proofs run for the address that hinted as may."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from qstack.base.chance import Chance
@@ -36,7 +38,8 @@ def connected(world: World, **options: object) -> tuple[Host, Host]:
 
 def questions(world: World, sealed: bool = False) -> list[int]:
     """When unsealed (or sealed) questions were sent."""
-    return [p.sent_ns for p in world.packets if isinstance(p.message, Question) and (p.sealed_for is not None) == sealed]
+    asked = [packet for packet in world.packets if isinstance(packet.message, Question)]
+    return [packet.sent_ns for packet in asked if (packet.sealed_for is not None) == sealed]
 
 
 # --- finding -----------------------------------------------------------------------------------------------------
@@ -48,7 +51,8 @@ def test_resolution_on_a_multicast_segment_takes_one_round() -> None:
     assert alice.entry(BOB).locator == at(2)
     assert bob.entry(ALICE).locator == at(1)
     assert [type(p.message) for p in world.packets if p.sealed_for is None] == [Question, Answer]
-    assert [type(e) for e in alice.events(object) if isinstance(e, ProveClaim | PeerResolved)] == [ProveClaim, PeerResolved]
+    services = [effect for effect in alice.events(object) if isinstance(effect, ProveClaim | PeerResolved)]
+    assert [type(service) for service in services] == [ProveClaim, PeerResolved]
     assert alice.events(PeerResolved) == [PeerResolved(BOB, at(2))]
 
 
@@ -185,7 +189,7 @@ def test_questions_never_come_faster_than_one_round_a_second() -> None:
         world.run(37 * MILLISECOND)
     asked = questions(world)
     assert len(asked) > 5
-    assert all(later - earlier >= SECOND for earlier, later in zip(asked, asked[1:], strict=False))
+    assert all(later - earlier >= SECOND for earlier, later in itertools.pairwise(asked))
 
 
 def test_question_and_answer_are_unlike_all_others() -> None:
@@ -318,7 +322,7 @@ def test_lost_session_makes_the_neighbour_stale_and_the_next_wish_renews_it() ->
 
 def test_neighbour_that_calls_is_known_without_being_asked_for() -> None:
     world = World()
-    alice, bob = connected(world)
+    _alice, bob = connected(world)
     assert bob.entry(ALICE).state is NeighbourState.REACHABLE
     assert not [p for p in world.packets if p.claimed == BOB and isinstance(p.message, Question)]
 

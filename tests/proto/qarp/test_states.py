@@ -85,7 +85,8 @@ class Bench:
         raise AssertionError(state)
 
     def last_question(self) -> Question:
-        return next(e.message for e in reversed(self.effects) if isinstance(getattr(e, "message", None), Question))
+        asked = [message for effect in self.effects if isinstance(message := getattr(effect, "message", 0), Question)]
+        return asked[-1]
 
     def _drain(self) -> None:
         effects = self.machine.take_effects()
@@ -188,7 +189,10 @@ def check(before: NeighbourEntry, name: str, bench: Bench) -> None:
             assert effect.locator in (at(2), at(9))
 
 
-@given(st.lists(st.tuples(st.sampled_from(sorted(WALK)), st.integers(0, 12 * SECOND)), min_size=4, max_size=60), st.integers(0, 9))
+STEPS = st.lists(st.tuples(st.sampled_from(sorted(WALK)), st.integers(0, 12 * SECOND)), min_size=4, max_size=60)
+
+
+@given(STEPS, st.integers(0, 9))
 def test_walk_keeps_the_invariants(steps: list[tuple[str, int]], seed: int) -> None:
     bench = Bench(seed)
     bench.serve(EnsurePeer(BOB))

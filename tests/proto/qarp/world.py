@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from qstack.base.chance import Chance
@@ -172,7 +173,7 @@ class World:
             tap(packet)
         for host in self.hosts:
             if packet.destination in (None, host.locator) and self._random.random() >= self.loss:
-                self.after(self.latency_ns, lambda host=host: self._deliver(host, packet, data))
+                self.after(self.latency_ns, partial(self._deliver, host, packet, data))
 
     def _deliver(self, host: Host, packet: Packet, data: bytes) -> None:
         if host.alive and packet.destination in (None, host.locator):
