@@ -1,0 +1,101 @@
+"""What must hold for the links of a node's file."""
+
+from collections.abc import Iterator
+
+from qstack.base.ids import Qna, format_qna
+from qstack.config.node import MAXIMUM_MEMORIES, Device, Link, Neighbour, Own, Station
+from qstack.config.problem import Problem, shown
+from qstack.config.rule import repeated
+from qstack.quantum.formulas import fidelity
+
+__all__ = ["check_links", "check_memories"]
+
+_CORRELATIONS = 16
+
+
+def check_links(
+    own: Own, neighbours: tuple[Neighbour, ...], links: tuple[Link, ...], stations: tuple[Station, ...],
+    twin: Device | None,
+) -> Iterator[Problem]:  # fmt: skip
+    """Who is at the ends and at the stations, and that there is a device."""
+    near = {neighbour.qna for neighbour in neighbours}
+    yield from repeated("link", "id", [each.id for each in links], "give each link its own number")
+    remedy = "one link to a neighbour is possible; give it more memories instead"
+    yield from repeated("link", "neighbour", [format_qna(each.neighbour) for each in links], remedy)
+    yield from repeated("station", "link", [each.link for each in stations], "list each link once")
+    for n, link in enumerate(links):
+        yield from _check_link(f"$.link[{n}]", own.qna, near, link)
+    own_links = {link.id for link in links}
+    for n, station in enumerate(stations):
+        yield from _check_station(f"$.station[{n}]", own.qna, near, own_links, station)
+    if (links or stations) and twin is None:
+        remedy = 'add [twin] socket = "qtwind.sock"'
+        yield Problem("$.twin", "(missing)", "there are links but no quantum device", remedy)
+
+
+def _check_link(path: str, own: Qna, near: set[Qna], link: Link) -> Iterator[Problem]:
+    neighbour = format_qna(link.neighbour)
+    if link.neighbour == own:
+        yield Problem(f"{path}.neighbour", shown(neighbour), "is this node itself", "write the node at the other end")
+    elif link.neighbour not in near:
+        yield from _not_near(f"{path}.neighbour", link.neighbour)
+    stations = [format_qna(each) for each in link.stations]
+    if len(set(stations)) != len(stations):
+        yield Problem(f"{path}.stations", shown(stations), "names a node twice", "list each station once")
+    for n, station in enumerate(link.stations):
+        if station not in near | {own, link.neighbour}:
+            yield from _not_near(f"{path}.stations[{n}]", station)
+    for bell, state in enumerate(link.states or ()):
+        yield from _check_state(f"{path}.states[{bell}]", bell, state)
+
+
+def _not_near(path: str, node: Qna) -> Iterator[Problem]:
+    text = format_qna(node)
+    yield Problem(path, shown(text), "is not among the neighbours", f'add [[neighbour]] qna = "{text}"')
+
+
+def _check_state(path: str, bell: int, state: tuple[float, ...]) -> Iterator[Problem]:
+    if len(state) != _CORRELATIONS or state[0] != 1.0 or not all(-1.0 <= value <= 1.0 for value in state):
+        fault, remedy = "is not 16 correlations in -1..1 beginning with 1", "write R_ij row by row over I, X, Y, Z"
+        yield Problem(path, shown(state), fault, remedy)
+    elif not 0.0 <= fidelity(state, bell) <= 1.0:
+        remedy = "write the state of a fresh pair with this Bell index"
+        yield Problem(path, shown(state), f"has the fidelity {fidelity(state, bell):.3f}", remedy)
+
+
+def _check_station(path: str, own: Qna, near: set[Qna], own_links: set[int], station: Station) -> Iterator[Problem]:
+    ends = [format_qna(end) for end in station.ends]
+    if ends[0] == ends[1]:
+        yield Problem(f"{path}.ends", shown(ends), "is one node twice", "name the two ends of the link")
+    if station.link in own_links or own in station.ends:
+        remedy = "leave it out: an end that heralds is named in [[link]] stations"
+        yield Problem(path, shown(station.link), "is a link of this node", remedy)
+        return
+    for n, end in enumerate(station.ends):
+        if end not in near:
+            yield from _not_near(f"{path}.ends[{n}]", end)
+
+
+def check_memories(links: tuple[Link, ...]) -> Iterator[Problem]:
+    """Each memory serves one link, and there are as many as a device can have."""
+    taken: dict[int, str] = {}
+    total = 0
+    for n, link in enumerate(links):
+        path = f"$.link[{n}].memories"
+        numbers = () if isinstance(link.memories, int) else link.memories
+        count = link.memories if isinstance(link.memories, int) else len(numbers)
+        total += count
+        if not 1 <= count <= 0xFFFF:
+            yield Problem(path, shown(link.memories), f"gives the link {count} memories", "a link has 1 to 65535")
+        for number in numbers:
+            yield from _check_memory(path, number, numbers, taken)
+    if total > MAXIMUM_MEMORIES:
+        remedy = f"give them {MAXIMUM_MEMORIES} at most"
+        yield Problem("$.link", shown(total), "memories are more than a device has", remedy)
+
+
+def _check_memory(path: str, number: int, numbers: tuple[int, ...], taken: dict[int, str]) -> Iterator[Problem]:
+    if not 0 <= number < MAXIMUM_MEMORIES:
+        yield Problem(path, shown(number), "is no memory's number", f"they go from 0 to {MAXIMUM_MEMORIES - 1}")
+    elif taken.setdefault(number, path) != path or numbers.count(number) > 1:
+        yield Problem(path, shown(number), f"is used already by {taken[number]}", "a memory serves one link, once")
