@@ -1,6 +1,5 @@
 """Certificates for tests: of the profile, and each way off it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -37,10 +36,18 @@ class Odd:
     elliptic: bool = False
     without: type[x509.ExtensionType] | None = None
 
-    def sign(self, ca: Credential, spoil: Callable[[bytes], bytes] = lambda der: der) -> bytes:
+    def sign(self, ca: Credential) -> bytes:
         """DER of the certificate, signed by `ca`."""
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
         key = ec.generate_private_key(ec.SECP256R1()) if self.elliptic else Ed25519PrivateKey.generate()
+        return self._signed(ca, key).public_bytes(Encoding.DER)
+
+    def issue(self, ca: Credential) -> Credential:
+        """The certificate, signed by `ca`, with its key."""
+        key = Ed25519PrivateKey.generate()
+        return Credential(self._signed(ca, key), key)
+
+    def _signed(self, ca: Credential, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
         now = datetime.fromtimestamp(NOW, UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(ca.certificate.subject)
         builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
@@ -48,7 +55,7 @@ class Odd:
         for extension, critical in self._extensions():
             if not isinstance(extension, self.without or ()):
                 builder = builder.add_extension(extension, critical)
-        return spoil(builder.sign(ca.private_key, None).public_bytes(Encoding.DER))
+        return builder.sign(ca.private_key, None)
 
     def _extensions(self) -> list[tuple[x509.ExtensionType, bool]]:
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in self.uris]
