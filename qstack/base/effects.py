@@ -12,8 +12,8 @@ from typing import Protocol as Interface
 from qstack.base.ids import Label, Qna
 from qstack.base.locator import Arrival, Locator
 
-__all__ = ["NO_LABEL", "CallDevice", "Count", "Encodable", "Log", "Seal", "SendMessage", "SendUnsealed", "Sender",
-           "Severity", "TellClient"]  # fmt: skip
+__all__ = ["NO_LABEL", "CallDevice", "Count", "Encodable", "Log", "Seal", "SendDatagram", "SendMessage",
+           "SendUnsealed", "Sender", "Severity", "TellClient"]  # fmt: skip
 
 NO_LABEL = Label(0)
 
@@ -78,6 +78,14 @@ class SendUnsealed:
     destination: Qna
     locator: Locator | None = None
     segment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send a datagram as it is: `session` has sealed it itself, to try a locator that somebody claims."""
+
+    datagram: bytes
+    locator: Locator
 
 
 @dataclass(frozen=True, slots=True)
