@@ -268,9 +268,8 @@ class _Tables:
             lines.append(f"tlv_kinds.{namespace.name} = {{")
             for tlv in catalogue.tlvs(namespace):
                 place = _Place(_prefix(tlv), tlv.NAME)
-                summary = _quoted(_summary(tlv))
-                lines.append(f'    [0x{tlv.CODE:04x}] = tlv_kind("{self._tlv_filter(tlv)}", "{tlv.NAME.removesuffix("Tlv")}", '
-                             f"{place.key}, {summary}),")  # fmt: skip
+                head = f'"{self._tlv_filter(tlv)}", "{tlv.NAME.removesuffix("Tlv")}"'
+                lines.append(f"    [0x{tlv.CODE:04x}] = tlv_kind({head}, {place.key}, {_quoted(_summary(tlv))}),")
             lines.append("}")
         return "\n".join(lines)
 

@@ -76,13 +76,13 @@ class Shown(NamedTuple):
 
 def shown_datagram(decoded: Decoded) -> Iterator[Shown]:
     """All values that Wireshark shows of a datagram, in the order of the tree."""
-    yield from _shown_fields(decoded.header, "qstack")
+    yield from shown_fields(decoded.header, "qstack")
     if decoded.end is not None:
-        yield from _shown_fields(decoded.end, "qstack.end")
+        yield from shown_fields(decoded.end, "qstack.end")
     if decoded.message is not None:
         prefix = f"qstack.{decoded.message.PROTOCOL.name.lower()}"
         yield Shown((f"{prefix}.message_code",), decoded.message.CODE)
-        yield from _shown_fields(decoded.message, prefix)
+        yield from shown_fields(decoded.message, prefix)
     if decoded.ciphertext:
         yield Shown(("qstack.ciphertext",), decoded.ciphertext)
     if decoded.end is not None:
@@ -91,7 +91,7 @@ def shown_datagram(decoded: Decoded) -> Iterator[Shown]:
         yield Shown(("qstack.tag",), decoded.tag)
 
 
-def _shown_fields(value: Record, prefix: str) -> Iterator[Shown]:
+def shown_fields(value: Record, prefix: str) -> Iterator[Shown]:
     for field in value.LAYOUT.fields:
         if field.kind is not Kind.RESERVED:
             base = singular(field.name) if field.kind is Kind.LIST else field.name
@@ -114,19 +114,19 @@ def _shown_field(field: Field, value: Any, prefix: str, filters: tuple[str, ...]
             yield Shown(filters, value)
             yield Shown(_part(filters, "length"), len(value))
         case Kind.RECORD:
-            yield from _shown_fields(value, prefix)
+            yield from shown_fields(value, prefix)
         case Kind.LIST:
             yield Shown(_part(filters, "count"), len(value))
             for item in value:
                 if isinstance(field.item, Field):
                     yield from _shown_field(field.item, item, prefix, filters)
                 else:
-                    yield from _shown_fields(item, prefix)
+                    yield from shown_fields(item, prefix)
         case Kind.TLVS:
             if field.bits:
                 yield Shown(_part(filters, "length"), sum(4 + len(_tlv_body(tlv)) for tlv in value))
             for tlv in value:
-                yield from _shown_tlv(tlv)
+                yield from shown_tlv(tlv)
 
 
 class _Address(bytes):
@@ -149,7 +149,7 @@ def _tlv_body(tlv: Tlv | UnknownTlv) -> bytes:
     return tlv.value if isinstance(tlv, UnknownTlv) else tlv.encode()
 
 
-def _shown_tlv(tlv: Tlv | UnknownTlv) -> Iterator[Shown]:
+def shown_tlv(tlv: Tlv | UnknownTlv) -> Iterator[Shown]:
     code = tlv.code if isinstance(tlv, UnknownTlv) else tlv.CODE
     yield Shown(("qstack.tlv.type",), code)
     yield Shown(("qstack.tlv.critical",), code >= 0x8000)
@@ -158,4 +158,4 @@ def _shown_tlv(tlv: Tlv | UnknownTlv) -> Iterator[Shown]:
         yield Shown(("qstack.tlv.value",), tlv.value)
     else:
         family = "" if tlv.NAMESPACE is Protocol.HEADER else f".{tlv.NAMESPACE.name.lower()}"
-        yield from _shown_fields(tlv, f"qstack{family}.{snake(tlv.NAME.removesuffix('Tlv'))}")
+        yield from shown_fields(tlv, f"qstack{family}.{snake(tlv.NAME.removesuffix('Tlv'))}")

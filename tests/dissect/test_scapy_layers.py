@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from qstack.dissect import catalogue
 from qstack.dissect.sample import ALICE, BOB, Chance, datagrams, value
-from qstack.wire.header import ExchangeTlv, Header, decode_header_untrusted
+from qstack.wire.header import EndHeader, ExchangeTlv, Header, decode_header_untrusted
 from qstack.wire.protocols import UDP_PORT, Protocol
 from qstack.wire.schema import Kind
 from qstack.wire.value import Message, Record, UnknownTlv
 from tests.dissect.agreement import decode_datagram
+from tests.vectors.reading import Vector, vectors
 
 pytest.importorskip("scapy", reason="needs Scapy: pip install 'qstack[scapy]'")
 
@@ -101,6 +102,17 @@ def test_scapy_every_datagram_reads_and_writes_as_the_codec(seed: int) -> None:
             assert inside == Raw(decoded.ciphertext)
         else:
             assert isinstance(inside, NoPayload)
+
+
+@pytest.mark.parametrize("vector", list(vectors()), ids=lambda vector: vector.name)
+def test_scapy_reads_and_builds_every_hand_written_vector(vector: Vector) -> None:
+    has_tag = isinstance(vector.value, EndHeader) or (isinstance(vector.value, Header) and vector.value.epoch)
+    tail = bytes(16) if has_tag else b""
+    layer = layer_class(vector.cls)(vector.octets + tail)
+    assert_same(layer, vector.value)
+    layer.clear_cache()
+    assert bytes(layer) == vector.octets + tail
+    assert bytes(layer_from(vector.value)) == vector.octets + tail
 
 
 def test_scapy_lengths_counts_and_protocol_are_filled_in() -> None:

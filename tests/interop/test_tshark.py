@@ -17,12 +17,13 @@ import pytest
 from qstack.dissect.capture import UdpDatagram, write_capture
 from qstack.dissect.plugin import install_plugin
 from qstack.dissect.sample import ALICE, BOB, Chance, datagrams, seal, unsealed, value
-from qstack.wire.header import Header
+from qstack.wire.header import EndHeader, Header
 from qstack.wire.protocols import UDP_PORT, Protocol
 from qstack.wire.qarp import Answer, Question
 from qstack.wire.unit import UnitAccept, UnitRequest
-from qstack.wire.value import UnknownTlv
-from tests.dissect.agreement import Shown, decode_datagram, is_refused, shown_datagram
+from qstack.wire.value import Message, Tlv, UnknownTlv
+from tests.dissect.agreement import Shown, decode_datagram, is_refused, shown_datagram, shown_fields, shown_tlv
+from tests.vectors.reading import Vector, vectors
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -352,13 +353,54 @@ def test_tshark_every_filter_has_one_kind_of_value(shark: Tshark, tmp_path: Path
 
 
 @pytest.mark.skipif(shutil.which("text2pcap") is None, reason="needs text2pcap, which comes with tshark")
-def test_tshark_reads_a_hex_dump_through_text2pcap(shark: Tshark, tmp_path: Path) -> None:
-    datagram = next(datagrams("text2pcap"))
-    dump = tmp_path / "dump.txt"
-    dump.write_text("".join(f"{at:06x} {datagram.octets[at : at + 16].hex(' ')}\n" for at in range(0, 999, 16)
-                            if datagram.octets[at : at + 16]))  # fmt: skip
-    capture = tmp_path / "dump.pcap"
+def test_tshark_reads_every_hand_written_vector_through_text2pcap(shark: Tshark, tmp_path: Path) -> None:
+    found = list(vector_datagrams())
+    dump, capture = tmp_path / "vectors.txt", tmp_path / "vectors.pcap"
+    dump.write_text("".join(hex_dump(datagram) for _, datagram, _ in found))
     subprocess.run(["text2pcap", "-q", "-u", f"{UDP_PORT},{UDP_PORT}", str(dump), str(capture)], check=True,
                    capture_output=True, timeout=60)  # fmt: skip
-    (tree,) = shark.trees(capture)
-    assert_tree(datagram.name, tree, list(shown_datagram(decode_datagram(datagram.octets))))
+    trees = shark.trees(capture)
+    assert len(trees) == len(found)
+    for (vector, _, expected), tree in zip(found, trees, strict=True):
+        names = [key for key, _ in tree]
+        start = next(at for at, key in enumerate(names) if key in expected[0].filters)
+        assert_tree(vector.name, tree[start : start + len(expected)], expected)
+    wrong = shark.fields(capture, *REFUSALS, "qstack.failure", "_ws.lua.error")
+    for (vector, _, _), row in zip(found, wrong, strict=True):
+        if vector.cls not in (Header, EndHeader):  # which make no datagram that is whole
+            assert not any(row), vector.name
+
+
+def hex_dump(datagram: bytes) -> str:
+    lines = (f"{at:06x} {datagram[at : at + 16].hex(' ')}" for at in range(0, len(datagram), 16))
+    return "\n".join([*lines, f"{len(datagram):06x}", ""])
+
+
+def bare_header(protocol: int, behind: int, options: bytes = b"") -> bytes:
+    """A header written by hand: version 1, unsealed, 64512.1 to 64513.2."""
+    length = 40 + len(options) + behind
+    ends = struct.pack(">IIII", 64512, 1, 64513, 2)
+    start = struct.pack(">BBBBH", 0x10, protocol, 64, 0, length)
+    return start + ends + bytes(16) + struct.pack(">H", len(options)) + options
+
+
+def vector_datagrams() -> Iterator[tuple[Vector, bytes, list[Shown]]]:
+    """Every vector that can cross UDP, in a datagram, and what is to be seen of it."""
+    hosts = {v.cls.PROTOCOL: v.octets for v in vectors() if issubclass(v.cls, Message) and not v.value.options}
+    for vector in vectors():
+        cls, value, octets = vector.cls, vector.value, vector.octets
+        if issubclass(cls, Message) and cls.PROTOCOL < 64:
+            word = cls.PROTOCOL.name.lower()
+            code = Shown((f"qstack.{word}.message_code",), octets[0])
+            shown = [code, *shown_fields(value, f"qstack.{word}")]
+            yield vector, bare_header(cls.PROTOCOL, len(octets)) + octets, shown
+        elif issubclass(cls, Tlv) and cls.NAMESPACE is Protocol.HEADER:
+            yield vector, bare_header(Protocol.NONE, 0, octets), list(shown_tlv(value))
+        elif issubclass(cls, Tlv) and cls.NAMESPACE < 64:
+            body = hosts[cls.NAMESPACE] + octets
+            yield vector, bare_header(cls.NAMESPACE, len(body)) + body, list(shown_tlv(value))
+        elif cls is Header:
+            yield vector, octets, list(shown_fields(value, "qstack"))
+        elif cls is EndHeader:
+            body = octets + bytes(16)
+            yield vector, bare_header(Protocol.END, len(body)) + body, list(shown_fields(value, "qstack.end"))
