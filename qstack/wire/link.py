@@ -1,7 +1,7 @@
 """Messages of the link layer: between the two ends of a link, and between them and its heralding station.
 
-rfc_notes/link.md is the text of which this file is the table. Names are those of Dahlberg et al. 2019: CREATE and EXPIRE
-of the EGP, the distributed queue, GEN and REPLY of the MHP.
+rfc_notes/link.md is the text of which this file is the table. Names are those of Dahlberg et al. 2019: CREATE and
+EXPIRE of the EGP, the distributed queue, GEN and REPLY of the MHP.
 """
 
 from enum import IntEnum, unique

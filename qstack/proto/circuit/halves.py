@@ -71,13 +71,15 @@ class Half:
 
 
 class Halves:
-    """The live halves of one side, and the tracks that came before theirs did. `limit`: most such tracks."""
+    """The live halves of one side, and what came for halves that are not here yet: tracks, and word that their chain is
+    broken. `limit`: most of each."""
 
     def __init__(self, side: Side, limit: int) -> None:
         self.side = side
         self.waiting: deque[Half] = deque()  # oldest first; those that are not WAITING any more are skipped
         self._halves: dict[int, Half] = {}
         self._early: dict[int, Tracked] = {}
+        self._doomed: set[int] = set()
         self._limit = limit
         self._last: int | None = None
 
@@ -92,14 +94,16 @@ class Halves:
         """Tracks whose half is not here yet."""
         return len(self._early)
 
-    def add(self, ready: PairReady) -> Half:
-        """The link has made a pair; with the track, if that came first."""
+    def add(self, ready: PairReady) -> tuple[Half, bool]:
+        """The link has made a pair. Gives its half, with the track if that came first; and whether it was doomed."""
         half = Half(self.side, ready.sequence, ready.qubit, BellIndex(ready.bell_index), ready.created,
                     ready.correlation)  # fmt: skip
         half.track = self._early.pop(ready.sequence, None)
         self._halves[ready.sequence] = half
         self._last = ready.sequence
-        return half
+        doomed = ready.sequence in self._doomed
+        self._doomed.discard(ready.sequence)
+        return half, doomed
 
     def find(self, sequence: int) -> Half | None:
         """The live half of a pair."""
@@ -107,23 +111,28 @@ class Halves:
 
     def park(self, tracked: Tracked) -> bool:
         """Keep a track until its half comes; False when that cannot be any more, or too many wait."""
-        late = self._last is not None and (tracked.sequence - self._last) & 0xFFFF_FFFF >= 1 << 31
-        if late or tracked.sequence == self._last or len(self._early) >= self._limit:
+        if not self._may_come(tracked.sequence) or len(self._early) >= self._limit:
             return False
         self._early[tracked.sequence] = tracked
         return True
+
+    def doom(self, sequence: int) -> None:
+        """The chain of a pair is broken, and its half is not live: forget its track, and give it up when it comes."""
+        self._early.pop(sequence, None)
+        if self._may_come(sequence) and len(self._doomed) < self._limit:
+            self._doomed.add(sequence)
 
     def forget(self, half: Half) -> None:
         """A half is not live any more."""
         half.state = HalfState.GONE
         self._halves.pop(half.sequence, None)
 
-    def unpark(self, sequence: int) -> None:
-        """The half of this track will never come."""
-        self._early.pop(sequence, None)
-
     def oldest_waiting(self) -> Half | None:
         """The half that has waited longest for a partner."""
         while self.waiting and self.waiting[0].state is not HalfState.WAITING:
             self.waiting.popleft()
         return self.waiting[0] if self.waiting else None
+
+    def _may_come(self, sequence: int) -> bool:
+        """Whether a pair that is not here may still be told of: the link tells of its pairs in order."""
+        return self._last is None or 0 < (sequence - self._last) & 0xFFFF_FFFF < 1 << 31

@@ -231,7 +231,7 @@ class CircuitMachine:
         if isinstance(circuit.tracker, RelayTracker):
             circuit.tracker.revoked(side, expired.sequence)
         else:
-            circuit.tracker.lose(expired.sequence, revoked=True)
+            circuit.tracker.revoked(expired.sequence)
         self._touch(circuit)
 
     def _track(self, track: Track, sender: Sender) -> None:
@@ -253,10 +253,10 @@ class CircuitMachine:
         if circuit is None:
             return
         self._around.count("pairs_expired", len(expire.sequences))
-        if isinstance(circuit.tracker, EndTracker):
-            circuit.tracker.lose_all(expire.sequences)
-        else:
-            for sequence in expire.sequences:
+        for sequence in expire.sequences:
+            if isinstance(circuit.tracker, EndTracker):
+                circuit.tracker.expired_by_peer(sequence)
+            else:
                 circuit.tracker.expired_by_peer(side, sequence)
         self._touch(circuit)
 

@@ -47,8 +47,8 @@ class StateCache:
                 needed = _PAIR_OCTETS + _ESTIMATE_OCTETS
             room -= needed
             place = places.setdefault(pair.state, len(places))
-            items.append(TrackedPair(pair=pair.pair, sequence=pair.sequence, bell_index=_BELL[pair.frame], estimate=place,
-                                     created=pair.created))  # fmt: skip
+            items.append(TrackedPair(pair=pair.pair, sequence=pair.sequence, bell_index=_BELL[pair.frame],
+                                     estimate=place, created=pair.created))  # fmt: skip
         if items:
             yield self._track(items, places)
 

@@ -15,7 +15,6 @@ Laws
 Expire therefore need not know a Track's origin: it follows the swaps, as the Track did.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qstack.base.ids import QubitId
@@ -64,7 +63,11 @@ class RelayTracker:
     def pair_ready(self, side: Side, ready: PairReady) -> None:
         """A link has made a pair."""
         halves = self.halves[side]
-        halves.waiting.append(halves.add(ready))
+        half, doomed = halves.add(ready)
+        if doomed:
+            self._lose(half, tell=False)
+        else:
+            halves.waiting.append(half)
 
     def couples(self) -> list[tuple[Half, Half]]:
         """Halves that are to be swapped now, oldest with oldest, the one above first."""
@@ -114,9 +117,10 @@ class RelayTracker:
 
     def expired_by_peer(self, side: Side, sequence: int) -> None:
         """The chain is broken further on."""
-        self.halves[side].unpark(sequence)
         half = self.halves[side].find(sequence)
-        if half is not None:
+        if half is None:
+            self.halves[side].doom(sequence)
+        else:
             self._lose(half, tell=False)
 
     def revoked(self, side: Side, sequence: int) -> None:
@@ -192,7 +196,10 @@ class EndTracker:
 
     def pair_ready(self, ready: PairReady) -> None:
         """The link has made a pair: send its track on its way."""
-        half = self.halves.add(ready)
+        half, doomed = self.halves.add(ready)
+        if doomed:
+            self._lose(half)
+            return
         half.number = self._numbers if self.is_head else ready.sequence
         self._numbers += 1
         self.outbox.tracks[half.side].append(
@@ -209,24 +216,26 @@ class EndTracker:
         self._deliver(half, tracked)
         return True
 
-    def lose(self, sequence: int, *, revoked: bool) -> None:
-        """The chain is broken, or the link takes its pair back (then the qubit is free already)."""
-        self.halves.unpark(sequence)
+    def expired_by_peer(self, sequence: int) -> None:
+        """The chain is broken further on."""
         half = self.halves.find(sequence)
         if half is None:
-            return
-        if revoked:
+            self.halves.doom(sequence)
+        else:
+            self._lose(half)
+
+    def revoked(self, sequence: int) -> None:
+        """The link takes a pair back; its qubit is free already."""
+        half = self.halves.find(sequence)
+        if half is not None:
             half.qubit = None
             self.outbox.expired[half.side].append(sequence)
-        else:
-            self.outbox.lost += self.is_head
+            self.halves.forget(half)
+
+    def _lose(self, half: Half) -> None:
+        self.outbox.lost += self.is_head
         self.outbox.discard(half)
         self.halves.forget(half)
-
-    def lose_all(self, sequences: Iterable[int]) -> None:
-        """Chains are broken."""
-        for sequence in sequences:
-            self.lose(sequence, revoked=False)
 
     def _deliver(self, half: Half, tracked: Tracked) -> None:
         self.delivered += 1
