@@ -15,4 +15,4 @@ class Frozen:
 
 def rebuild(cls: type[F], values: dict[str, Any]) -> F: ...
 def declare(cls: type) -> None:
-    """Give a class its field program; assert that each default that its declaration gives fits."""
+    """Give a class its field program and its constructor; assert that each default that its declaration gives fits."""

@@ -25,7 +25,9 @@ from qstack.base.errors import LocalMisuse
 cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     bint PyLong_Check(object)
-    unsigned long long PyLong_AsUnsignedLongLong(object) except? 0xFFFFFFFFFFFFFFFF
+    unsigned long long PyLong_AsUnsignedLongLong(object) noexcept
+    PyObject* PyErr_Occurred() noexcept
+    void PyErr_Clear() noexcept
     bint PyUnicode_IS_ASCII(object)
     void* PyUnicode_1BYTE_DATA(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
@@ -33,6 +35,17 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(PyObject*)
     PyTypeObject* Py_TYPE(object)
     void Py_CLEAR(PyObject*)
+    int PyUnicode_Compare(object, object) noexcept
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+
+cdef extern from *:
+    """
+    static void qstack_call_by(PyTypeObject* cls, void* construct) {
+        cls->tp_vectorcall = (vectorcallfunc)construct;
+        Py_TYPE(cls)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+    }
+    """
+    void call_by "qstack_call_by"(PyTypeObject*, void*) noexcept
 
 MAXIMUM_TLVS = MOST_TLVS
 
@@ -45,7 +58,9 @@ cdef class Frozen:
     """A value of a declared class. Made by keywords; `LocalMisuse` for what does not fit."""
 
     def __cinit__(self, **values):
-        fill(self, program_of(type(self)), values, NULL)
+        cdef Given given
+        given.named, given.count = <PyObject*>values, len(values)
+        fill(self, program_of(type(self)), &given, NULL)
 
     def __dealloc__(self):
         # The interpreter clears only slots that may be written, and those of a value may not (law 2).
@@ -97,8 +112,10 @@ cdef class Frozen:
     def replace(self, **changes):
         """A copy with some fields changed."""
         cdef Program program = program_of(type(self))
+        cdef Given given
+        given.named, given.count = <PyObject*>changes, len(changes)
         value = PyType_GenericAlloc(<PyTypeObject*>program.owner, 0)
-        fill(value, program, changes, <PyObject*>self)
+        fill(value, program, &given, <PyObject*>self)
         return value
 
 
@@ -108,7 +125,7 @@ def rebuild(cls, values):
 
 
 def declare(cls):
-    """Give a class its field program; assert that each default that its declaration gives fits."""
+    """Give a class its field program and its constructor; assert that each default that its declaration gives fits."""
     cdef Program program = Program(cls)
     cdef uint32_t i
     for i in range(program.count):
@@ -116,6 +133,7 @@ def declare(cls):
             default = <object>program.ops[i].default
             assert fits(&program.ops[i], default, program.tlvs), str(misfit(program, &program.ops[i], default))
     cls.PROGRAM = program
+    call_by(<PyTypeObject*>cls, <void*>construct)
 
 
 cdef list items_of(object value):
@@ -129,15 +147,54 @@ cdef list items_of(object value):
     ]
 
 
-cdef int fill(object value, Program program, dict given, PyObject* model) except -1:
+cdef struct Given:          # arguments by name: in a dictionary, or, when that is NULL, as the interpreter hands them over
+    PyObject* named
+    PyObject* names         # tuple of str
+    PyObject** values
+    Py_ssize_t count
+
+
+cdef PyObject* construct(PyObject* cls, PyObject** arguments, size_t counted, PyObject* names) except NULL:
+    """What the interpreter calls for `Class(name=value, ...)`: the constructor without a dictionary (PEP 590)."""
+    cdef Program program = program_of(<object>cls)
+    cdef Given given
+    if PyVectorcall_NARGS(counted):
+        raise TypeError(f"{program.name} takes its fields by name")
+    given.named, given.names, given.values = NULL, names, arguments
+    given.count = 0 if names == NULL else PyTuple_GET_SIZE(<object>names)
+    value = PyType_GenericAlloc(<PyTypeObject*>cls, 0)
+    fill(value, program, &given, NULL)
+    Py_INCREF(value)
+    return <PyObject*>value
+
+
+cdef PyObject* find(Given* given, PyObject* name, Py_ssize_t* likely) noexcept:
+    """An argument by its name, or NULL. Most callers keep the order of the fields, so one place is `likely`."""
+    cdef Py_ssize_t i
+    cdef PyObject* candidate
+    if given.named != NULL:
+        return PyDict_GetItem(<object>given.named, name)
+    if likely[0] < given.count and PyTuple_GET_ITEM(<object>given.names, likely[0]) == name:
+        likely[0] += 1
+        return given.values[likely[0] - 1]
+    for i in range(given.count):
+        candidate = <PyObject*>PyTuple_GET_ITEM(<object>given.names, i)
+        if candidate == name or PyUnicode_Compare(<object>candidate, <object>name) == 0:
+            likely[0] = i + 1
+            return given.values[i]
+    return NULL
+
+
+cdef int fill(object value, Program program, Given* given, PyObject* model) except -1:
     """Set all fields of a new value: as given, else as in the model if there is one, else by default."""
     cdef Py_ssize_t used = 0
+    cdef Py_ssize_t likely = 0
     cdef PyObject* found
     cdef Op* op = program.ops
     cdef Op* behind = op + program.count
     while op < behind:
         if has_value(op):
-            found = PyDict_GetItem(given, op.field)
+            found = find(given, op.field, &likely) if used < given.count else NULL
             if found != NULL:
                 used += 1
                 if not fits(op, <object>found, program.tlvs):
@@ -149,14 +206,15 @@ cdef int fill(object value, Program program, dict given, PyObject* model) except
             Py_INCREF(<object>found)
             slot(value, op)[0] = found
         op += 1
-    if used != len(given):
+    if used != given.count:
         raise LocalMisuse(f"{program.name} has no field {', '.join(sorted(unknown_names(program, given)))}")
     PyObject_GC_UnTrack(<PyObject*>value)
     return 0
 
 
-cdef set unknown_names(Program program, dict given):
-    return given.keys() - {field.name for field in program.owner.LAYOUT.fields}
+cdef set unknown_names(Program program, Given* given):
+    names = <object>given.names if given.named == NULL else <object>given.named
+    return set(names) - {field.name for field in program.owner.LAYOUT.fields}
 
 
 cdef bint fits(Op* op, object value, dict tlvs) except -1:
@@ -178,11 +236,12 @@ cdef bint fits(Op* op, object value, dict tlvs) except -1:
     return op.code == REST and PyBytes_Check(value)
 
 
-cdef bint fits_number(object value, uint64_t greatest) except -1:
-    try:
-        return PyLong_AsUnsignedLongLong(value) <= greatest
-    except OverflowError:
+cdef bint fits_number(object value, uint64_t greatest) noexcept:
+    cdef unsigned long long number = PyLong_AsUnsignedLongLong(value)
+    if number == <unsigned long long>-1 and PyErr_Occurred() != NULL:  # negative, or of more than 64 bits
+        PyErr_Clear()
         return False
+    return number <= greatest
 
 
 cdef bint fits_text(Op* op, object value) except -1:

@@ -37,6 +37,7 @@ class _Declared(type):
         inherited = [(field.name, field) for base in bases for field in getattr(base, "INHERITED", ())]
         body = {key: value for key, value in body.items() if not isinstance(value, Field)}
         body["__slots__"] = tuple(key for key, field in own if field.kind is not Kind.RESERVED)
+        assert not {"__init__", "__new__"} & body.keys(), f"{name}: how a value is made is the codec's"
         for key, _ in own:
             assert not hasattr(Value, key), f"{name}.{key} would hide what every value has"
         body["LAYOUT"] = make_layout(name, own + (inherited if options.get("trailing_tlvs", True) else []))
