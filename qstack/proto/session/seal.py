@@ -10,13 +10,29 @@ An opening that fails is a `Refusal`, never an exception: it is what a network d
 """
 
 from enum import Enum, unique
+from struct import Struct
 
 from qstack.base.ids import Epoch
 from qstack.machine.replay import ReplayWindow
 from qstack.proto.session.keys import TrafficKeys
-from qstack.wire.header import END_SIZE, HEADER_SIZE, SEAL_OCTETS, EndHeader, Header, HeaderFlag
+from qstack.wire.header import SEAL_OCTETS, EndHeader, Header, HeaderFlag
 
 __all__ = ["Refusal", "SealedEpoch"]
+
+
+def _offset_of(name: str) -> int:
+    """Where a field of the header begins, in octets: asked of the declaration, which may change."""
+    names = [field.name for field in Header.LAYOUT.fields]
+    bits = sum(field.bits for field in Header.LAYOUT.fields[: names.index(name)])
+    assert bits % 8 == 0
+    return bits // 8
+
+
+_FLAGS_AT, _LENGTH_AT, _EPOCH_AT = _offset_of("flags"), _offset_of("length"), _offset_of("epoch")
+_LENGTH, _EPOCH_AND_NUMBER = Struct(">H"), Struct(">IQ")
+_KEY_PHASE, _ENCRYPTED = int(HeaderFlag.KEY_PHASE), int(HeaderFlag.ENCRYPTED)  # plain numbers: this is the hot path
+_SEAL_FLAGS = _KEY_PHASE | _ENCRYPTED
+assert _offset_of("packet_number") == _EPOCH_AT + 4 and _KEY_PHASE == 1
 
 
 @unique
@@ -44,12 +60,11 @@ class SealedEpoch:
 
     def seal_hop(self, header: Header, payload: bytes, *, encrypt: bool, now_ns: int) -> bytes:
         """The whole datagram. `header`: its flags, length, epoch and packet number are set here."""
-        number, flags = self._reserve(encrypt, now_ns)
-        header = header.replace(
-            flags=(header.flags & ~_SEAL_FLAGS) | flags, epoch=self.remote_epoch, packet_number=number, length=0
-        )
+        number, phase = self.keys.reserve(now_ns)
         front = bytearray(header.encode())
-        front[_LENGTH] = (len(front) + len(payload) + SEAL_OCTETS).to_bytes(2, "big")
+        front[_FLAGS_AT] = front[_FLAGS_AT] & ~_SEAL_FLAGS | phase | encrypt * _ENCRYPTED
+        _LENGTH.pack_into(front, _LENGTH_AT, len(front) + len(payload) + SEAL_OCTETS)
+        _EPOCH_AND_NUMBER.pack_into(front, _EPOCH_AT, self.remote_epoch, number)
         return self._seal(number, bytes(front), payload, encrypt)
 
     def open_hop(self, datagram: bytes, header: Header, offset: int, *, now_ns: int) -> bytes | Refusal:
@@ -58,18 +73,14 @@ class SealedEpoch:
 
     def seal_end(self, header: Header, end: EndHeader, payload: bytes, *, encrypt: bool, now_ns: int) -> bytes:
         """The payload of an END datagram, for inside `header`. `end`: flags, epoch and number are set here."""
-        number, flags = self._reserve(encrypt, now_ns)
-        end = end.replace(flags=flags, epoch=self.remote_epoch, packet_number=number)
+        number, phase = self.keys.reserve(now_ns)
+        end = end.replace(flags=phase | encrypt * _ENCRYPTED, epoch=self.remote_epoch, packet_number=number)
         front = end.encode()
         return self._seal(number, front, payload, encrypt, _unchanging(header))
 
     def open_end(self, header: Header, payload: bytes, end: EndHeader, offset: int, *, now_ns: int) -> bytes | Refusal:
         """What lies behind a decoded end header in the payload of an END datagram; `offset` is where it begins."""
         return self._open(end, payload[:offset], payload[offset:], _unchanging(header), now_ns)
-
-    def _reserve(self, encrypt: bool, now_ns: int) -> tuple[int, int]:
-        number, phase = self.keys.reserve(now_ns)
-        return number, phase * HeaderFlag.KEY_PHASE | encrypt * HeaderFlag.ENCRYPTED
 
     def _seal(self, number: int, front: bytes, payload: bytes, encrypt: bool, around: bytes = b"") -> bytes:
         if encrypt:
@@ -79,24 +90,18 @@ class SealedEpoch:
     def _open(
         self, header: Header | EndHeader, front: bytes, sealed: bytes, around: bytes, now_ns: int
     ) -> bytes | Refusal:
-        number, flags = header.packet_number, header.flags
+        number, flags = header.packet_number, int(header.flags)
         if len(sealed) < SEAL_OCTETS:
             return Refusal.FORGED
         if not self.window.check(number):
             return Refusal.REPLAYED
-        payload, closing = (
-            (b"", sealed) if flags & HeaderFlag.ENCRYPTED else (sealed[:-SEAL_OCTETS], sealed[-SEAL_OCTETS:])
-        )
-        opened = self.keys.open(number, flags & HeaderFlag.KEY_PHASE, around + front + payload, closing, now_ns)
+        encrypted = flags & _ENCRYPTED
+        payload, closing = (b"", sealed) if encrypted else (sealed[:-SEAL_OCTETS], sealed[-SEAL_OCTETS:])
+        opened = self.keys.open(number, flags & _KEY_PHASE, around + front + payload, closing, now_ns)
         if opened is None:
             return Refusal.FORGED
         self.window.commit(number)
-        return opened if flags & HeaderFlag.ENCRYPTED else payload
-
-
-_SEAL_FLAGS = HeaderFlag.KEY_PHASE | HeaderFlag.ENCRYPTED
-_LENGTH = slice(4, 6)
-assert HEADER_SIZE == 40 and END_SIZE == 16
+        return opened if encrypted else payload
 
 
 def _unchanging(header: Header) -> bytes:
