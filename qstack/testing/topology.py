@@ -186,12 +186,15 @@ class Topology:
         return tuple(PrefixRoute(parse_urn(urn), node.qna) for node in self.nodes for urn in node.endpoints)
 
     def _routes(self, name: str) -> tuple[tuple[NodeRoute, ...], tuple[AsRoute, ...]]:
-        """One route for a foreign AS that lies behind one neighbour, a route for each node otherwise."""
-        own, near = self.qna(name), self.neighbours(name)
+        """One route for a foreign AS that lies behind one neighbour, a route for each node otherwise.
+
+        A station of a link further on is a UDP neighbour, and yet circuits to it need a route.
+        """
+        own = self.qna(name)
         hops: dict[Qna, Qna] = {}
         for node in self.nodes:
             path = self.path(name, node.name)
-            if len(path) > 2 and node.name not in near:
+            if len(path) > 2:
                 hops[node.qna] = self.qna(path[1])
         by_domain: dict[int, set[Qna]] = {}
         for destination, hop in hops.items():

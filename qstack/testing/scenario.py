@@ -1,0 +1,234 @@
+"""What is going to happen in a simulation, derived from one number.
+
+A scenario is a topology, the units that applications open, and what goes wrong meanwhile: weather, partitions, nodes
+killed or stopped at an instant or at a named point (while a message is being acted on, with part of what it led to
+already out), applications that change their mind. Every eighth seed is calm: there everything must succeed.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, unique
+
+from qstack.base.chance import Chance
+from qstack.base.units import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS
+from qstack.testing.dice import Dice
+from qstack.testing.topology import Topology, TopologyLink, chain
+from qstack.testing.weather import CALM, WeatherReport
+from qstack.wire.unit import UnitKind
+
+__all__ = ["CRASH_POINTS", "CancelPlan", "CrashPlan", "Mood", "PartitionPlan", "Scenario", "UnitPlan", "derive"]
+
+CRASH_POINTS = (
+    "UnitRequest", "UnitAccept", "Rounds", "KeyConfirm", "KeyConfirmed", "UnitDelivered", "UnitClose", "Reserve",
+    "Reserved", "Release", "Track", "Expire", "CreateRequest", "CreateAck", "Schedule", "Gen", "Reply",
+    "MemoryAdvertisement", "Cancel",
+)  # fmt: skip
+"""Messages on whose receipt a node may be killed."""
+_TO_HEAD = frozenset({"UnitAccept", "KeyConfirmed"})
+_TO_TAIL = frozenset({"UnitRequest", "KeyConfirm", "UnitDelivered"})
+
+_OPENING_NS = 100 * MILLISECOND_NS  # earliest instant of a unit; sessions between neighbours may or may not stand by then
+
+
+@unique
+class Mood(Enum):
+    """What a scenario dwells on. One that is not CALM may have a little of everything."""
+
+    CALM = "calm"
+    ROUGH = "rough weather"
+    CRASHES = "crashes"
+    PARTITIONS = "partitions"
+    MIXED = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPlan:
+    """A unit that an application at `opener` opens with one at `server`. `number` makes its URNs unlike all others."""
+
+    number: int
+    opener: str
+    server: str
+    kind: UnitKind
+    size: int
+    at_ns: int
+    timeout_ms: int
+    basis: int  # `Basis`; for kind PAIRS: in which both ends measure
+
+    @property
+    def end_ns(self) -> int:
+        """Its deadline."""
+        return self.at_ns + self.timeout_ms * MILLISECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class CrashPlan:
+    """A node dies: at `at_ns`, or when it acts on the `count`-th message named `point` after that, with `outputs` of
+    what that leads to already out. It is started again after `down_ns`, 0 for: when the network is healed.
+    """
+
+    node: str
+    at_ns: int
+    point: str = ""
+    count: int = 1
+    outputs: int = 0
+    down_ns: int = 0
+    goodbye: bool = False  # stopped, not killed
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPlan:
+    """See `weather.Partition`."""
+
+    begin_ns: int
+    end_ns: int
+    island: tuple[str, ...]
+    one_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPlan:
+    """The application at one end of unit `number` gives it up, or goes away."""
+
+    number: int
+    by_opener: bool
+    after_ns: int
+    leaves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """All of it. `healed_ns`: from then on the weather is calm and every node runs."""
+
+    seed: int
+    mood: Mood
+    topology: Topology
+    clock_errors_ns: tuple[int, ...]
+    boots_ns: tuple[int, ...]
+    weather: WeatherReport
+    units: tuple[UnitPlan, ...]
+    crashes: tuple[CrashPlan, ...]
+    partitions: tuple[PartitionPlan, ...]
+    cancels: tuple[CancelPlan, ...]
+    healed_ns: int
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the last unit must be over."""
+        return max(unit.end_ns for unit in self.units)
+
+
+def derive(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    dice = Dice(Chance(b"qstack scenario %d" % seed))
+    mood = tuple(Mood)[(0, 1, 2, 3, 4, 1, 2, 4)[seed % 8]]
+    topology = _topology(dice, mood)
+    units = _units(dice, mood, topology)
+    last_ns = max(unit.end_ns for unit in units)
+    partitions = _partitions(dice, mood, topology)
+    crashes = _crashes(dice, mood, topology, units)
+    healed_ns = max(last_ns, *(each.end_ns for each in partitions), 0) if partitions else last_ns
+    return Scenario(
+        seed, mood, topology, _clock_errors(dice, topology), _boots(dice, topology), _weather(dice, mood), units,
+        crashes, partitions, _cancels(dice, mood, units), healed_ns,
+    )  # fmt: skip
+
+
+def _topology(dice: Dice, mood: Mood) -> Topology:
+    nodes = dice.pick((2, 3, 3, 3, 4, 4, 5, 5, 6))
+    domains = _split(dice, nodes, dice.whole(1, min(3, nodes)))
+    link = TopologyLink(
+        ("", ""), "", memories=dice.pick((16, 32, 48) if mood is Mood.CALM else (4, 8, 16, 32, 32)),
+        success_probability=1.0 if dice.happens(0.5) else dice.scale(0.02, 1.0),
+        arm_delays_ns=(0, 0) if dice.happens(0.5) else (dice.whole(0, 100_000), dice.whole(0, 100_000)),
+    )  # fmt: skip
+    station = dice.pick(("left", "right", "third", "behind"))
+    return chain(domains, station=station, link=link, static=dice.happens(0.3))
+
+
+def _split(dice: Dice, nodes: int, parts: int) -> tuple[int, ...]:
+    cuts = sorted(dice.some(range(1, nodes), parts - 1))
+    return tuple(end - begin for begin, end in zip((0, *cuts), (*cuts, nodes), strict=True))
+
+
+def _units(dice: Dice, mood: Mood, topology: Topology) -> tuple[UnitPlan, ...]:
+    ends = [node.name for node in topology.nodes if node.endpoints]
+    links = len(ends) - 1
+    plans: list[UnitPlan] = []
+    for number in range(dice.pick((1, 1, 2, 2, 3, 4) if links < 4 else (1, 1, 2))):
+        opener, server = dice.some(ends, 2)
+        if plans and dice.happens(0.4):
+            opener, server = plans[-1].server, plans[-1].opener
+        kind = UnitKind.PAIRS if dice.happens(0.25) else UnitKind.KEY
+        plans.append(UnitPlan(
+            number, opener, server, kind, dice.whole(1, 24) if kind is UnitKind.PAIRS else dice.whole(8, 64),
+            _OPENING_NS + int(dice.scale(1.0, 3_000.0) * MILLISECOND_NS),
+            30_000 if mood is Mood.CALM else int(dice.scale(1_000, 30_000)), dice.whole(0, 2),
+        ))  # fmt: skip
+    return tuple(plans)
+
+
+def _weather(dice: Dice, mood: Mood) -> WeatherReport:
+    if mood is Mood.CALM or (mood is not Mood.ROUGH and dice.happens(0.5)):
+        return replace(CALM, delay_ns=int(dice.scale(20, 5_000)) * MICROSECOND_NS)
+    delay_ns = int(dice.scale(0.05, 100.0) * MILLISECOND_NS)
+    return WeatherReport(
+        loss=dice.pick((0.0, 0.01, 0.05, 0.1, 0.2, 0.35)), duplication=dice.pick((0.0, 0.02, 0.1, 0.3)),
+        corruption=dice.pick((0.0, 0.01, 0.05)), delay_ns=delay_ns,
+        jitter_ns=dice.pick((0, delay_ns // 4, delay_ns, 4 * delay_ns)),
+    )  # fmt: skip
+
+
+def _partitions(dice: Dice, mood: Mood, topology: Topology) -> tuple[PartitionPlan, ...]:
+    if mood is Mood.PARTITIONS:
+        count = dice.whole(1, 3)
+    else:
+        count = int(mood is Mood.MIXED and dice.happens(0.5))
+    names = [node.name for node in topology.nodes]
+    plans = []
+    for _ in range(count):
+        begin_ns = int(dice.scale(1.0, 5_000.0) * MILLISECOND_NS)
+        island = tuple(sorted(dice.some(names, dice.whole(1, len(names) - 1))))
+        length_ns = int(dice.scale(0.02, 40.0) * SECOND_NS)
+        plans.append(PartitionPlan(begin_ns, begin_ns + length_ns, island, dice.happens(0.35)))
+    return tuple(plans)
+
+
+def _crashes(dice: Dice, mood: Mood, topology: Topology, units: tuple[UnitPlan, ...]) -> tuple[CrashPlan, ...]:
+    if mood is Mood.CRASHES:
+        count = dice.whole(1, 3)
+    else:
+        count = int(mood is Mood.MIXED and dice.happens(0.7))
+    names = [node.name for node in topology.nodes]
+    plans = []
+    for _ in range(count):
+        unit = dice.pick(units)
+        node = dice.pick((unit.opener, unit.server, dice.pick(names)))
+        point = dice.pick(CRASH_POINTS)
+        plan = CrashPlan(
+            node, unit.at_ns + int(dice.scale(0.1, 2_000.0) * MILLISECOND_NS), goodbye=dice.happens(0.15),
+            down_ns=0 if dice.happens(0.3) else int(dice.scale(1.0, 5_000.0) * MILLISECOND_NS),
+        )  # fmt: skip
+        if dice.happens(0.7):
+            at = unit.opener if point in _TO_HEAD else unit.server if point in _TO_TAIL else node
+            plan = replace(plan, node=at, at_ns=0, point=point, count=int(dice.scale(1, 2 if at is not node else 6)),
+                           outputs=int(dice.scale(1, 8)) - 1, goodbye=False)  # fmt: skip
+        plans.append(plan)
+    return tuple(plans)
+
+
+def _cancels(dice: Dice, mood: Mood, units: tuple[UnitPlan, ...]) -> tuple[CancelPlan, ...]:
+    if mood is Mood.CALM or not dice.happens(0.2):
+        return ()
+    unit = dice.pick(units)
+    after_ns = int(dice.scale(0.1, 1_000.0) * MILLISECOND_NS)
+    return (CancelPlan(unit.number, dice.happens(0.5), after_ns, dice.happens(0.3)),)
+
+
+def _clock_errors(dice: Dice, topology: Topology) -> tuple[int, ...]:
+    if dice.happens(0.5):
+        return (0,) * len(topology.nodes)
+    return tuple(dice.whole(-20, 20) * MICROSECOND_NS for _ in topology.nodes)
+
+
+def _boots(dice: Dice, topology: Topology) -> tuple[int, ...]:
+    together = dice.happens(0.5)
+    return tuple(0 if together else dice.whole(0, 80) * MILLISECOND_NS for _ in topology.nodes)
