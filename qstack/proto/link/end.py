@@ -69,6 +69,7 @@ class LinkEnd:
         self._around = around
         self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
         self._creates = 0
+        self._orphans: set[Label] = set()  # labels whose station is gone, and with it its numbering of their pairs
         self._schedule = 0  # the newest one received
         self._told_free = 0  # what the master knows, or can work out, of this end's free memories
         self._rate_pairs = 0
@@ -92,11 +93,14 @@ class LinkEnd:
         self.windows.drop(label)
         self._end_requests(label, RequestEvent.CANCELLED, ErrorCode.CANCELLED)
         self.windows.release(tuple(self.pool.unkeep(label)))
+        self._orphans.discard(label)
 
     def request(self, asked: RequestPairs) -> ErrorCode | None:
         """Ask for pairs; the reason when that cannot be."""
         if asked.label not in self.pool.kept:
             return ErrorCode.NOT_ALLOWED
+        if asked.label in self._orphans:
+            return ErrorCode.SESSION_LOST
         if not self.queue.has_room():
             return ErrorCode.NO_RESOURCES
         self._creates = self._creates + 1 & 0xFFFF_FFFF
@@ -172,6 +176,8 @@ class LinkEnd:
         station = next((station for station in create.stations if station in self.configuration.stations), Qna(0))
         if create.label not in self.pool.kept:
             return ErrorCode.NOT_ALLOWED, station
+        if create.label in self._orphans:
+            return ErrorCode.SESSION_LOST, station
         if create.kind != RequestKind.KEEP or not create.number or not station:
             return ErrorCode.POLICY, station
         if fidelity_from_wire(create.min_fidelity) > self.configuration.expected_fidelity + 1e-5:
@@ -256,8 +262,10 @@ class LinkEnd:
         """A station is gone, and what it would have said: its windows are void, its requests have failed."""
         self.windows.lose_station(station)
         for request in [request for request in self.queue if request.station == station]:
+            self._orphans.add(request.label)
             self._end(request, RequestEvent.LOST, reason)
-            self._send(Cancel(link=self.configuration.link, label=request.label, reason=reason))
+        for label in sorted(self._orphans):
+            self._send(Cancel(link=self.configuration.link, label=label, reason=reason))
 
     def restart(self, reason: ErrorCode) -> None:
         """The epoch with the other end is over: labels are gone, numbers begin anew."""
