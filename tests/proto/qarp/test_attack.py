@@ -145,6 +145,8 @@ def test_answer_from_elsewhere_than_asked_proves_nothing_about_its_source() -> N
     world.run(1_100 * MILLISECOND)
     question = next(p.message for p in world.packets if p.destination == at(2))
     said(alice, Answer(nonce=question.nonce, target=BOB, whereabouts=Whereabouts()), at(77))
+    world.run(1_500 * MILLISECOND)
+    assert at(77) in {packet.destination for packet in world.packets}
     assert at(77) not in {claim.locator for claim in alice.events(ProveClaim)}
 
 
@@ -237,9 +239,33 @@ def test_flood_of_wrong_answers_from_forged_sources_leaves_the_right_one_its_cha
 def test_search_ends_however_long_an_attacker_goes_on() -> None:
     world = World()
     Wolf(world, 5, 40)
-    alice = world.host(ALICE, at(1))
-    alice.want(BOB)
-    world.run_until(lambda: alice.entry(BOB).state is NeighbourState.UNREACHABLE, 60 * SECOND)
+    alice, question = searching(world)
+    lie = Answer(nonce=question.nonce, target=BOB, whereabouts=Whereabouts())
+    for number in range(400):
+        said(alice, lie, at(1 + number % 250, 7_000 + number))
+        world.run(100 * MILLISECOND)
+    assert alice.entry(BOB).state is NeighbourState.UNREACHABLE
+
+
+def test_rumours_asked_in_one_round_are_few() -> None:
+    world = World()
+    alice, question = searching(world)
+    rumoured = [at(100 + number) for number in range(12)]
+    for number in range(3):
+        told = listing(*rumoured[4 * number : 4 * number + 4])
+        said(alice, Answer(nonce=question.nonce, target=BOB, whereabouts=told), at(60 + number))
+    world.run(1_500 * MILLISECOND)
+    asked = [packet.destination for packet in world.packets if packet.destination in rumoured]
+    assert len(asked) == 4 == len(set(asked))
+
+
+def test_one_address_cannot_take_up_all_places_for_proofs() -> None:
+    world = World()
+    alice, question = searching(world)
+    for port in range(1, 9):
+        said(alice, Answer(nonce=question.nonce, target=BOB, whereabouts=Whereabouts()), at(66, port))
+    world.run(990 * MILLISECOND)
+    assert len(alice.events(ProveClaim)) == 2
 
 
 FORGERIES = st.sampled_from([Answer, Announcement, Conflict, Probe, Question, Description])

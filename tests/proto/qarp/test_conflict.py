@@ -144,8 +144,10 @@ def test_rival_that_answers_but_cannot_prove_it_is_no_conflict() -> None:
 
 def test_late_answer_to_a_challenge_and_late_conflict_are_dropped() -> None:
     world = World()
-    alice = held(world)
-    nonces = [p.message.nonce for p in world.packets]
+    alice = world.host(ALICE, at(1), start=True)
+    world.run(12 * SECOND)
+    nonces = [packet.message.nonce for packet in world.packets]
+    assert len(nonces) == 5
     claimed(alice, ANNOUNCEMENT, at(66))
     challenge = alice.events(SendUnsealed)[-1].message
     world.run(2 * SECOND)

@@ -73,6 +73,15 @@ def test_cache_full_of_idle_neighbours_forgets_the_one_used_least_recently_unrea
     assert alice.counters["qarp.evicted"] == 2
 
 
+def test_cache_counts_a_proof_as_use() -> None:
+    _, alice = host()
+    for number in (*range(1, 9), 1):
+        alice.serve(PeerUp(stranger(number), Seal.HOP, at(number + 10)))
+        alice.lose(stranger(number))
+    alice.want(stranger(100))
+    assert stranger(1) in peers(alice) and stranger(2) not in peers(alice)
+
+
 def test_cache_never_forgets_static_connected_or_wanted_neighbours() -> None:
     world, alice = host(statics={stranger(1): (at(11),), stranger(2): (at(12),)})
     for number in (3, 4, 5):
@@ -88,6 +97,16 @@ def test_cache_never_forgets_static_connected_or_wanted_neighbours() -> None:
     assert {event.peer for event in alice.events(PeerUnresolved)} == {stranger(n) for n in range(20, 40)}
     world.run(100 * SECOND)
     assert kept <= peers(alice)
+
+
+def test_cache_full_of_connected_neighbours_refuses_another_however_idle_they_are() -> None:
+    world, alice = host()
+    for number in range(1, 9):
+        alice.serve(PeerUp(stranger(number), Seal.HOP, at(number + 10)))
+    world.run(100 * SECOND)
+    assert {entry.state for entry in alice.machine.describe()} == {NeighbourState.STALE}
+    alice.want(stranger(100))
+    assert alice.events(PeerUnresolved) == [PeerUnresolved(stranger(100))]
 
 
 def test_cache_refuses_more_searches_at_a_time_than_its_limit() -> None:
@@ -170,6 +189,14 @@ def test_hint_that_comes_last_is_kept_as_often_as_the_first() -> None:
         for number in kept:
             kept[number] += hints.find(BOB, answered(number).locator) is not None
     assert all(50 < count < 110 for count in kept.values())  # 80 expected, sigma 8
+
+
+def test_hint_from_a_fresh_address_displaces_those_of_the_busiest() -> None:
+    for seed in range(30):
+        hints = HintStore(QarpParameters(), Draws(Chance(seed.to_bytes(2, "big"))))
+        for number in range(16):
+            hints.add(answered(number, source=at(60 + number // 8, 1_000 + number)))
+        assert hints.add(answered(200))
 
 
 def test_hint_tried_in_vain_is_tried_again_in_a_later_round_only() -> None:
@@ -268,6 +295,14 @@ def test_answers_in_total_are_limited_and_known_sources_outlive_a_flood() -> Non
     assert len(bob.events(SendUnsealed)) == QarpParameters().newcomers_s
     bob.receive(question(BOB), Sender(ALICE, None, Arrival("lan", at(1)), ALICE))
     assert len(bob.events(SendUnsealed)) == QarpParameters().newcomers_s + 1
+
+
+def test_answers_to_known_sources_are_limited_in_total_too() -> None:
+    world = World()
+    bob = world.host(BOB, at(2), parameters=QarpParameters(answers_s=30))
+    for number in range(100):
+        bob.receive(question(BOB, number), Sender(ALICE, None, Arrival("lan", at(10 + number % 10)), ALICE))
+    assert len(bob.events(SendUnsealed)) == 30
 
 
 def test_questions_that_leave_a_node_are_limited() -> None:

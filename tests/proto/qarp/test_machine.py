@@ -147,6 +147,15 @@ def test_search_without_an_answer_asks_three_times_a_second_apart_and_gives_up()
     assert alice.machine.next_deadline() is None
 
 
+def test_search_waits_for_a_slow_handshake_with_somebody_who_answers() -> None:
+    world = World(latency_ns=900 * MILLISECOND)
+    alice = world.host(ALICE, at(1))
+    world.host(BOB, at(2))
+    alice.want(BOB)
+    world.run(6 * SECOND)
+    assert alice.entry(BOB).state is NeighbourState.REACHABLE and not alice.events(PeerUnresolved)
+
+
 def test_search_repeated_in_vain_backs_off_and_a_sign_of_life_ends_that() -> None:
     world = World()
     alice = world.host(ALICE, at(1))
@@ -295,6 +304,20 @@ def test_node_that_moved_and_announces_it_is_found_within_seconds() -> None:
     bob.machine.reconfigure((SEGMENT,), {}, world.now_ns, locators={"lan": (at(7),)})
     bob.machine.start(world.now_ns)
     world.run_until(lambda: alice.entry(BOB).locator == at(7), 6 * SECOND)
+
+
+def test_doubted_neighbour_that_is_heard_is_not_probed() -> None:
+    world = World()
+    alice, bob = connected(world)
+    world.loss = 1.0
+    claim = Announcement(nonce=bytes(16), target=BOB, whereabouts=Whereabouts())
+    alice.receive(claim, Sender(BOB, None, Arrival("lan", at(7), True), BOB))
+    world.run(SECOND // 2)
+    world.loss = 0.0
+    bob.say_sealed(ALICE)
+    world.run(3 * SECOND)
+    assert alice.entry(BOB).state is NeighbourState.REACHABLE
+    assert not questions(world, sealed=True) and alice.entry(BOB).hints == 0
 
 
 def test_node_heard_from_elsewhere_is_followed_once_proved() -> None:
