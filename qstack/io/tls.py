@@ -126,7 +126,9 @@ class TlsHandshake:
         return self._identity
 
     def accept_certificate(self, certificate_der: bytes) -> bool:
-        """Judge the peer's certificate; called out of OpenSSL while `feed` runs."""
+        """Judge the peer's certificate; called out of OpenSSL, for each doubt it has, while `feed` runs."""
+        if self._identity is not None or self._failed:
+            return not self._failed
         try:
             identity = self._verify(certificate_der)
         except PeerViolation as error:

@@ -12,7 +12,7 @@ from enum import Enum, unique
 
 from qstack.machine.table import Blame, Row, TransitionTable
 
-__all__ = ["ATTEMPTING", "LIVE", "PROVED", "SESSIONS", "SessionEvent", "SessionState"]
+__all__ = ["ATTEMPTING", "LIVE", "SESSIONS", "SessionEvent", "SessionState"]
 
 
 @unique
@@ -45,8 +45,8 @@ class SessionEvent(Enum):
 
 
 ATTEMPTING = frozenset({SessionState.ASKING, SessionState.OFFERING, SessionState.CONFIRMING})
-PROVED = frozenset({SessionState.ESTABLISHED, SessionState.SUSPECT})
-LIVE = PROVED | {SessionState.CLOSING}
+_HEARD = frozenset({SessionState.ESTABLISHED, SessionState.SUSPECT})
+LIVE = _HEARD | {SessionState.CLOSING}
 _HALF_OPEN = frozenset({SessionState.GATHERING})
 
 _S, _E = SessionState, SessionEvent
@@ -66,7 +66,7 @@ SESSIONS: TransitionTable[SessionState, SessionEvent] = TransitionTable(
         Row(_S.GATHERING, _E.ACKNOWLEDGED, "resume", ("repay_flight",), None),
         Row(_S.GATHERING, _E.PROVED, None, ("derive_keys", "settle"), _S.ESTABLISHED),
         # The last flight once more: the initiator has not heard that we are here.
-        Row(PROVED, _E.FRAGMENT, "greet", ("greet",), None),
+        Row(_HEARD, _E.FRAGMENT, "greet", ("greet",), None),
         Row(_S.SUSPECT, _E.HEARD, None, ("settle",), _S.ESTABLISHED),
         Row(_S.ASKING, _E.RETRANSMIT_DUE, None, ("ask",), None),
         Row(_S.OFFERING, _E.RETRANSMIT_DUE, "pull", ("pull_answer",), None),
@@ -74,7 +74,7 @@ SESSIONS: TransitionTable[SessionState, SessionEvent] = TransitionTable(
         Row(_S.CONFIRMING, _E.RETRANSMIT_DUE, None, ("send_flight",), None),
         Row(_S.SUSPECT, _E.RETRANSMIT_DUE, "probe", ("probe",), None),
         Row(_S.ESTABLISHED, _E.SILENCE_DUE, None, ("begin_probing", "probe"), _S.SUSPECT),
-        Row(PROVED, _E.CLOSE, None, ("say_goodbye",), _S.CLOSING),
+        Row(_HEARD, _E.CLOSE, None, ("say_goodbye",), _S.CLOSING),
         Row(ATTEMPTING | _HALF_OPEN, _E.CLOSE, None, ("erase",), _S.CLOSED),
         Row(ATTEMPTING | _HALF_OPEN | LIVE, _E.LOST, None, ("erase",), _S.CLOSED),
     ],

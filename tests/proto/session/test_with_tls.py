@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from qstack.base.effects import Seal
 from qstack.base.handshake import PeerIdentity
@@ -11,6 +12,7 @@ from qstack.io.tls import TlsHandshakeFactory
 from qstack.pki.issuing import Credential, issue_node, make_ca, self_signed_node
 from qstack.pki.profile import fingerprint_of
 from qstack.pki.trust import Trust, make_anchor
+from qstack.wire.session import Flight
 from tests.pki.certificates import DAY, NOW, Odd, der, key_der
 from tests.proto.session.network import SECOND, Network, Station, Weather, at
 
@@ -63,6 +65,20 @@ def test_with_tls_both_calling_at_once_make_one_epoch() -> None:
     bob.connect(alice)
     network.run(5 * SECOND)
     assert len(alice.of(PeerUp)) == len(bob.of(PeerUp)) == 1
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_with_tls_server_that_asks_for_another_key_share_costs_two_flights_more(loss: float) -> None:
+    """HelloRetryRequest (RFC 8446 section 4.1.4): five flights instead of three."""
+    network = Network(weather=Weather(loss=loss))
+    server = factory(issue_node(CA, at(2), now_unix_s=NOW))
+    server._context.set_tmp_ecdh(ec.SECP256R1())
+    alice, bob = station(network, 1), network.station(2, server)
+    alice.connect(bob)
+    assert network.run(30 * SECOND, lambda: alice.machine.is_up(bob.qna) and bob.machine.is_up(alice.qna))
+    flights = {crossing.datagram[57] for crossing in network.crossings if crossing.datagram[26:30] == bytes(4)
+               and crossing.datagram[40] == Flight.CODE}  # fmt: skip
+    assert flights == {1, 2, 3, 4}
 
 
 def test_with_tls_pinned_peers_need_no_ca() -> None:
