@@ -48,6 +48,7 @@ class Driver:
         self.device: DeviceClient | None = None
         self.tell_client: Callable[[int, Message], None] = _nobody
         self.on_echo: Callable[[EchoAnswered | EchoFailed], None] = _ignore
+        self.stopping = False
         self.changed = trio.Event()  # set, and replaced, at every settling: who waits for a condition looks again
         self._ports = tuple(ports)
         self._groups = {group.name: group for group in groups}
@@ -95,6 +96,7 @@ class Driver:
 
     def stop(self) -> None:
         """Tell the peers that this node ends."""
+        self.stopping = True
         self.node.stop(now_ns())
         for outbound in self.node.take_datagrams():
             self._send(outbound)

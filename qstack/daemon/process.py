@@ -1,5 +1,6 @@
 """The process of one node: opens what the configuration names, joins it, and ends cleanly."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from qstack.daemon.driver import Driver, SegmentGroup
 from qstack.daemon.keylog import KeyLog
 from qstack.daemon.log import NodeLog
 from qstack.daemon.notify import notify
-from qstack.daemon.service import Operators
+from qstack.daemon.service import Operators, Process
 from qstack.io.capture import Capture
-from qstack.io.clock import now_ns, sample_timescale
+from qstack.io.clock import now_ns, sample_timescale, unix_s
 from qstack.io.device import DeviceClient, connect_device
 from qstack.io.frames import Connection, serve_control
 from qstack.io.udp import UdpPort, open_multicast, open_unicast
@@ -27,6 +28,7 @@ from qstack.node.node import Node
 __all__ = ["NodeProcess"]
 
 _STOP_GRACE_S = 0.05
+_EXPIRY_INTERVAL_S = 60.0
 
 
 class NodeProcess:
@@ -56,9 +58,12 @@ class NodeProcess:
             async with trio.open_nursery() as nursery:
                 device = await self._attach()
                 driver = self._make_driver(device, ports, groups, capture)
+                nursery.start_soon(self._watch_certificates, driver)
                 if device is not None:
                     nursery.start_soon(self._serve_device, device)
-                clients, operators = Clients(driver), Operators(self, driver)
+                clients = Clients(driver)
+                process = Process(self.path, lambda: self.file, self.reload, self._stop_soon(nursery))
+                operators = Operators(process, driver)
 
                 async def serve(connection: Connection) -> None:
                     json = await connection.speaks_json()
@@ -72,7 +77,7 @@ class NodeProcess:
                 await driver.run()
 
     def reload(self) -> str:
-        """Read the configuration again, take it over as a whole; what is wrong is logged and returned, "" if nothing."""
+        """Read the configuration again, all or nothing; what is wrong is logged and returned, else ""."""
         notify("RELOADING=1")
         try:
             file = load_node(self.path, PARAMETERS)
@@ -101,6 +106,12 @@ class NodeProcess:
             self.driver.stop()
             await trio.sleep(_STOP_GRACE_S)
         self._stopping.cancel()
+
+    def _stop_soon(self, nursery: trio.Nursery) -> Callable[[str], None]:
+        def stop(why: str) -> None:
+            nursery.start_soon(self.stop, why)
+
+        return stop
 
     async def _attach(self) -> DeviceClient | None:
         if self.file.twin is None:
@@ -133,8 +144,17 @@ class NodeProcess:
         if not self._ending:
             raise LocalMisuse("the device has gone: qtwind ended, and with it all quantum states; start both anew")
 
+    async def _watch_certificates(self, driver: Driver) -> None:
+        """Close sessions whose peer's certificate has expired (SESSION-4.2-3)."""
+        while True:
+            await trio.sleep(_EXPIRY_INTERVAL_S)
+            driver.node.reconsider(self._judge, now_ns())
+            driver.settle()
+
     def _judge(self, identity: PeerIdentity) -> str:
-        """Why a peer is not believed any more, as far as pins and revocations tell without its certificate."""
+        """Why a peer is not believed any more, as far as dates, pins and revocations tell without its certificate."""
+        if identity.not_after_unix < unix_s():
+            return "its certificate has expired"
         if identity.fingerprint in self.trust.revoked:
             return "its certificate is revoked"
         pinned = self.trust.pinned.get(identity.qna)

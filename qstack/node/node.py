@@ -71,10 +71,11 @@ class Node:
         self.own = configuration.qna
         self.timescale = timescale
         self.counters = Counters()
+        self._chance_is_secret = chance.secret
         self.device_is_secret = False  # until the device says that its chance is the operating system's
         self.machines: Machines = assemble(
             configuration, chance, handshakes, timescale=lambda: self.timescale,
-            is_secret=lambda: chance.secret and self.device_is_secret, key_log=key_log,
+            is_secret=lambda: self.is_secret, key_log=key_log,
         )  # fmt: skip
         self._flows = Flows(configuration.exchange)
         hop, end = self.machines.hop_session, self.machines.end_session
@@ -85,6 +86,11 @@ class Node:
         self._client_messages: list[tuple[int, Message]] = []
         self._events: list[Event] = []
         self._heard: dict[Qna, Instant] = {}
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether no chosen seed takes part in the keys that are made here."""
+        return self._chance_is_secret and self.device_is_secret
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
@@ -220,8 +226,11 @@ class Node:
         self._effects.extend(dict.fromkeys(wanted))
 
     def _carry_out_all(self, now_ns: Instant) -> None:
-        """One generation of effects. What they lead to is collected afterwards, so that a machine sees all that concerns
-        it before it speaks: sixty-four pairs of one window become one swap request and one Track."""
+        """One generation of effects.
+
+        What they lead to is collected afterwards, so that a machine sees all that concerns it before it speaks:
+        sixty-four pairs of one window become one swap request and one Track.
+        """
         generation, self._effects = self._effects, deque()
         for effect in generation:
             self._carry_out(effect, now_ns)

@@ -1,0 +1,1 @@
+"""The commands: qstackctl and qstack-lab."""
