@@ -1,0 +1,288 @@
+"""What operators are told: JSON objects, one a line, told apart by their key `reply`.
+
+Addresses are written AS.NODE, locators ADDRESS:PORT, handles, epochs and QUIs as hexadecimal digits, durations in
+seconds (`_s`) or nanoseconds (`_ns`). Every request is answered by the reply that it names or by an `ErrorReply`;
+`more` says that further lines follow.
+"""
+
+from typing import dataclass_transform
+
+import msgspec
+from msgspec import Struct
+
+from qstack.base.errors import WireError
+
+__all__ = [
+    "AnyReply", "Circuit", "CircuitHop", "CircuitsReply", "CountersReply", "Device", "DoneReply", "EchoReply",
+    "Endpoint", "ErrorReply", "Figures", "Link", "LinksReply", "Neighbour", "NeighboursReply", "PingReply", "Reply",
+    "Session", "SessionsReply", "Station", "StatusReply", "Unit", "UnitsReply", "WaitReply", "decode_reply_untrusted",
+    "encode_reply",
+]  # fmt: skip
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Figures(Struct, frozen=True):
+    """What all replies and their parts have in common: they are frozen, and made by keyword."""
+
+
+class Reply(Figures, frozen=True, tag_field="reply"):
+    """Any reply."""
+
+    @property
+    def more(self) -> bool:
+        """Whether further lines follow to the same request."""
+        return False
+
+
+class ErrorReply(Reply, tag="error"):
+    """The request is refused or could not be carried out. `reason`: name of a `qstack.base.errors.ErrorCode`."""
+
+    reason: str
+    text: str
+
+
+class DoneReply(Reply, tag="done"):
+    """Done as asked."""
+
+    text: str = ""
+
+
+class Device(Figures):
+    """The quantum device. `secret`: its chance is the operating system's."""
+
+    socket: str
+    identity: str
+    qubits: int
+    secret: bool
+    results: int = 0
+    late_results: int = 0
+    worst_lateness_ns: int = 0
+
+
+class StatusReply(Reply, tag="status"):
+    """The daemon. `state`: starting, ready or stopping; `address_state`: of its own address (qarp)."""
+
+    node: str
+    name: str
+    version: str
+    pid: int
+    state: str
+    uptime_s: float
+    configuration: str
+    listen: tuple[str, ...]
+    address_state: str
+    conflicts: int
+    neighbours: int
+    neighbours_up: int
+    links: int
+    circuits: int
+    units: int
+    endpoints: int
+    max_error_ns: int
+    secret: bool
+    device: Device | None = None
+
+
+class Neighbour(Figures):
+    """A neighbour. `up`: sealed traffic flows; `resolution`: state of address resolution; `session`: of key
+    establishment, "" for none; `heard_s`: how long ago it was heard, None for never."""
+
+    node: str
+    up: bool
+    resolution: str
+    session: str
+    locator: str
+    configured: bool
+    capabilities: tuple[str, ...]
+    device_port: int
+    heard_s: float | None = None
+    up_s: float | None = None
+
+
+class NeighboursReply(Reply, tag="neighbours"):
+    """All neighbours by address."""
+
+    neighbours: tuple[Neighbour, ...]
+
+
+class Session(Figures):
+    """A session. `scope`: hop or end; `sent`: sealed datagrams of the epoch; `certificate_until`: Unix seconds."""
+
+    node: str
+    scope: str
+    state: str
+    role: str
+    locator: str
+    local_epoch: str
+    remote_epoch: str
+    fingerprint: str
+    urn_prefixes: tuple[str, ...]
+    certificate_until: int
+    generation: int
+    sent: int
+    age_s: float | None = None
+    heard_s: float | None = None
+
+
+class SessionsReply(Reply, tag="sessions"):
+    """All sessions, live or under way."""
+
+    sessions: tuple[Session, ...]
+
+
+class Link(Figures):
+    """A quantum link of this node. `up`: there is a session with the neighbour; of its `memories` some are `free`,
+    `offered` to a window or `held` by pairs; `fidelity`: expected of a fresh pair; `rate_hz`: of late."""
+
+    link: int
+    neighbour: str
+    up: bool
+    master: bool
+    stations: tuple[str, ...]
+    memories: int
+    free: int
+    offered: int
+    held: int
+    queued_requests: int
+    open_windows: int
+    circuits: int
+    pairs: int
+    cycles_attempted: int
+    rate_hz: float
+    fidelity: float
+
+
+class Station(Figures):
+    """A link that this node's device hears the heralds of."""
+
+    link: int
+    ends: tuple[str, ...]
+    waiting: int
+    windows_heralded: int
+    windows_failed: int
+    pairs: int
+
+
+class LinksReply(Reply, tag="links"):
+    """All links by number."""
+
+    links: tuple[Link, ...]
+    stations: tuple[Station, ...] = ()
+
+
+class CircuitHop(Figures):
+    """A circuit on one of its links."""
+
+    neighbour: str
+    label: str
+    qui: str
+    pairs: int
+
+
+class Circuit(Figures):
+    """A circuit at this node. `role`: head, relay or tail; `made`: swaps at a relay, end-to-end pairs at an end."""
+
+    circuit: str
+    role: str
+    state: str
+    endpoints: tuple[str, ...]
+    wanted: int
+    made: int
+    path_fidelity: float
+    left_s: float
+    above: CircuitHop | None = None
+    below: CircuitHop | None = None
+
+
+class CircuitsReply(Reply, tag="circuits"):
+    """All circuits."""
+
+    circuits: tuple[Circuit, ...]
+
+
+class Unit(Figures):
+    """A service unit that ends here. `role`: head (asked for here) or tail."""
+
+    unit: str
+    role: str
+    state: str
+    kind: str
+    remote: str
+    urns: tuple[str, ...]
+    pairs: int
+    mean_fidelity: float
+    left_s: float
+
+
+class Endpoint(Figures):
+    """An endpoint that an application serves."""
+
+    urn: str
+    user: int
+
+
+class UnitsReply(Reply, tag="units"):
+    """All units, and all endpoints that are served."""
+
+    units: tuple[Unit, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class CountersReply(Reply, tag="counters"):
+    """Counters by name, `<protocol>.<what>`."""
+
+    counters: dict[str, int]
+
+
+class EchoReply(Reply, tag="echo"):
+    """What became of one echo request. `round_trip_ns` None: no answer, and `text` says why."""
+
+    node: str
+    sequence: int
+    round_trip_ns: int | None = None
+    reason: str = ""
+    text: str = ""
+
+    @property
+    def more(self) -> bool:
+        return True
+
+
+class PingReply(Reply, tag="ping"):
+    """All echo requests together."""
+
+    node: str
+    sent: int
+    answered: int
+    minimum_ns: int = 0
+    mean_ns: int = 0
+    maximum_ns: int = 0
+
+
+class WaitReply(Reply, tag="wait"):
+    """`missing`: the conditions that do not hold; none when the wait was successful."""
+
+    missing: tuple[str, ...]
+    waited_s: float
+
+
+AnyReply = (
+    ErrorReply | DoneReply | StatusReply | NeighboursReply | SessionsReply | LinksReply | CircuitsReply | UnitsReply
+    | CountersReply | EchoReply | PingReply | WaitReply
+)  # fmt: skip
+
+_DECODER: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """A line without its newline."""
+    return _ENCODER.encode(reply)
+
+
+def decode_reply_untrusted(line: bytes) -> AnyReply:
+    """A reply from a line. Raises `WireError`."""
+    try:
+        return _DECODER.decode(line)
+    except msgspec.DecodeError as error:
+        raise WireError(0, "reply", str(error)) from error
