@@ -1,7 +1,7 @@
 """What an entry of the benchmarks is, and how two things are timed side by side.
 
-A figure alone says as much about the machine as about the program, so both sides are always measured in one run, in turns,
-and what counts is the ratio.
+A figure alone says as much about the machine as about the program, so both sides are always measured in one run, in
+turns, and what counts is the ratio.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The header and the Reserve message as classes of dpkt, written as its users write them: what the fixed part holds stands
-in `__hdr__`, what follows is unpacked by hand, TLVs and lists included."""
+"""The header and the Reserve message as classes of dpkt, written as its users write them: the fixed part stands in
+`__hdr__`, what follows is unpacked by hand, TLVs and lists included."""
 
 from __future__ import annotations
 
