@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 
 import trio
@@ -113,15 +114,31 @@ async def bound_endpoint() -> trio.DTLSEndpoint:
     return trio.DTLSEndpoint(sock)
 
 
-def dtls_context() -> SSL.Context:
-    """Shows a certificate and demands the other's; whom that one names is left unchecked."""
+@cache
+def dtls_ca() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")]), datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    is_ca = x509.BasicConstraints(ca=True, path_length=0)
+    return builder("ca", "ca", key).add_extension(is_ca, critical=True).sign(key, SHA256()), key
+
+
+def builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer)]
+    now = datetime.now(UTC)
+    return x509.CertificateBuilder(names[1], names[0], key.public_key(), x509.random_serial_number(),
+                                   now - timedelta(days=1), now + timedelta(days=1))  # fmt: skip
+
+
+def dtls_context() -> SSL.Context:
+    """Shows a certificate of the CA and demands another one of it."""
+    ca, ca_key = dtls_ca()
+    key = ec.generate_private_key(ec.SECP256R1())
     context = SSL.Context(SSL.DTLS_METHOD)
-    context.use_certificate(crypto.X509.from_cryptography(builder.sign(key, SHA256())))
+    context.use_certificate(crypto.X509.from_cryptography(builder("node", "ca", key).sign(ca_key, SHA256())))
     context.use_privatekey(crypto.PKey.from_cryptography_key(key))
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+    store = context.get_cert_store()
+    assert store is not None
+    store.add_cert(crypto.X509.from_cryptography(ca))
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     return context
 
 
