@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qstack.base.effects import Seal, Sender
-from qstack.base.errors import PeerViolation, WireError
+from qstack.base.errors import ErrorCode, PeerViolation, WireError
 from qstack.base.ids import Qna
 from qstack.base.locator import Arrival
 from qstack.base.time import Instant
@@ -48,11 +48,18 @@ class Forwardable:
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A sealed datagram of `neighbour` that did not decode: worth an error report."""
+    """Something sealed that did not decode: worth an error report. `protocol` is what it said to be."""
 
     header: Header
     neighbour: Qna
+    protocol: int
     error: WireError
+
+
+class UnknownCriticalTlv(WireError):
+    """It decodes, and asks not to be understood in part."""
+
+    code = ErrorCode.UNKNOWN_CRITICAL_TLV
 
 
 class Ingress:
@@ -92,7 +99,10 @@ class Ingress:
             self._counters.add("header.not_for_us")
             return
         sender = Sender(header.source, None, arrival, header.source)
-        yield from self._decode(header.next_protocol, datagram[offset:], sender)
+        try:
+            yield Received(_decode_untrusted(header.next_protocol, datagram[offset:]), sender)
+        except WireError:
+            self._counters.add(f"{_name(header.next_protocol)}.malformed")
 
     def _sealed_untrusted(
         self, datagram: bytes, header: Header, offset: int, arrival: Arrival, now_ns: Instant
@@ -101,6 +111,9 @@ class Ingress:
         if opened is None:
             return
         neighbour, payload = opened
+        if header.source == self.own:  # forwarded, it would carry our own seal to the next neighbour
+            self._counters.add("header.own_source")
+            return
         if header.destination != self.own:
             yield Forwardable(header, payload, neighbour)
             return
@@ -110,14 +123,13 @@ class Ingress:
         try:
             yield from self._hop_opened(header, payload, neighbour, arrival, now_ns)
         except WireError as error:
-            self._counters.add(f"{_name(header.next_protocol)}.malformed")
-            yield Undecodable(header, neighbour, error)
+            yield self._undecodable(header, neighbour, header.next_protocol, error)
         except PeerViolation:
             self._counters.add("flow.violations")
 
     def _hop_opened(
         self, header: Header, payload: bytes, neighbour: Qna, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received]:
+    ) -> Iterator[Received | Undecodable]:
         _refuse_unknown_critical(header.options)
         envelope = Envelope(header.next_protocol, bool(header.flags & HeaderFlag.ENCRYPTED), header.label)
         party = (neighbour, Seal.HOP)
@@ -128,11 +140,11 @@ class Ingress:
                 yield from self._end_untrusted(header, delivery.payload, neighbour, arrival, now_ns)
             elif protocol != Protocol.NONE:
                 sender = Sender(header.source, Seal.HOP, arrival, neighbour, delivery.context.label)
-                yield from self._checked(protocol, delivery, sender)
+                yield from self._checked(header, delivery, sender)
 
     def _end_untrusted(
         self, header: Header, payload: bytes, neighbour: Qna, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received]:
+    ) -> Iterator[Received | Undecodable]:
         inner, offset = decode_record_untrusted(EndHeader, payload, 0, len(payload))
         opened = self._end.open_end_untrusted(header, inner, payload, offset, now_ns)
         if opened is None:
@@ -146,23 +158,30 @@ class Ingress:
         position = _position(inner.options)
         for delivery in self._flows.receive((peer, Seal.END), position, body, envelope, now_ns):
             if delivery.context.protocol != Protocol.NONE:
-                sender = Sender(peer, Seal.END, arrival, neighbour)
-                yield from self._checked(delivery.context.protocol, delivery, sender)
+                yield from self._checked(header, delivery, Sender(peer, Seal.END, arrival, neighbour))
 
-    def _checked(self, protocol: int, delivery: Delivery, sender: Sender) -> Iterator[Received]:
-        for received in self._decode(protocol, delivery.payload, sender):
-            if received.message.CONFIDENTIAL and not delivery.context.confidential:
-                self._counters.add(f"{_name(protocol)}.not_encrypted")
-                return
-            yield received
-
-    def _decode(self, protocol: int, payload: bytes, sender: Sender) -> Iterator[Received]:
+    def _checked(self, header: Header, delivery: Delivery, sender: Sender) -> Iterator[Received | Undecodable]:
+        """One message of a row: what is wrong with it is no reason to lose those behind it."""
+        protocol = delivery.context.protocol
         try:
-            yield Received(decode_message_untrusted(protocol, payload), sender)
-        except WireError:
-            if sender.seal is not None:
-                raise
-            self._counters.add(f"{_name(protocol)}.malformed")
+            message = _decode_untrusted(protocol, delivery.payload)
+        except WireError as error:
+            yield self._undecodable(header, sender.neighbour, protocol, error)
+            return
+        if message.CONFIDENTIAL and not delivery.context.confidential:
+            self._counters.add(f"{_name(protocol)}.not_encrypted")
+            return
+        yield Received(message, sender)
+
+    def _undecodable(self, header: Header, neighbour: Qna, protocol: int, error: WireError) -> Undecodable:
+        self._counters.add(f"{_name(protocol)}.malformed")
+        return Undecodable(header, neighbour, protocol, error)
+
+
+def _decode_untrusted(protocol: int, payload: bytes) -> Message:
+    message = decode_message_untrusted(protocol, payload)
+    _refuse_unknown_critical(getattr(message, "options", ()))
+    return message
 
 
 def _position(options: tuple[object, ...]) -> ExchangeTlv | None:
@@ -172,7 +191,7 @@ def _position(options: tuple[object, ...]) -> ExchangeTlv | None:
 def _refuse_unknown_critical(options: tuple[object, ...]) -> None:
     for tlv in options:
         if isinstance(tlv, UnknownTlv) and tlv.critical:
-            raise WireError(0, "options", f"critical TLV 0x{tlv.code:04x} is not known here")
+            raise UnknownCriticalTlv(0, "options", f"critical TLV 0x{tlv.code:04x} is not known here")
 
 
 def _name(protocol: int) -> str:

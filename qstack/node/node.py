@@ -338,9 +338,9 @@ class Node:
             self.machines.header.report(report, found.header.source, now_ns)
 
     def _report_undecodable(self, found: Undecodable, now_ns: Instant) -> None:
-        if found.header.next_protocol != Protocol.HEADER:
+        if found.protocol != Protocol.HEADER:
             report = ErrorReport(
-                reason=ErrorCode.MALFORMED, protocol=found.header.next_protocol, offset=min(found.error.offset, 0xFFFF),
+                reason=found.error.code, protocol=found.protocol, offset=min(found.error.offset, 0xFFFF),
                 reporter=self.own, destination=self.own, packet_number=found.header.packet_number,
                 text=found.error.field[:200],
             )  # fmt: skip

@@ -271,9 +271,11 @@ class SessionMachine:
             self._register.schedule(session, now_ns)
 
     def _receive_sealed(self, message: SealedMessage, sender: Sender, now_ns: Instant) -> None:
-        """Only the peer itself speaks about its epoch: what a neighbour forwards in its name does not count."""
+        """Only the peer itself speaks about its epoch, under its seal: what came in the open, or what a neighbour
+        forwards in its name, does not count."""
         session = self._register.live.get(sender.qna)
-        if session is None or (self.scope is Seal.HOP and sender.neighbour != sender.qna):
+        forwarded = self.scope is Seal.HOP and sender.neighbour != sender.qna
+        if session is None or sender.seal is not self.scope or forwarded:
             self._establishment.count("unexpected")
             return
         match message:
