@@ -17,6 +17,7 @@ from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.locator import Arrival, Locator
 from qstack.base.services import (
+    CancelPairs,
     CircuitClosed,
     CircuitFailed,
     CircuitReady,
@@ -48,7 +49,7 @@ from qstack.wire.value import Message, decode_message_untrusted
 
 EPOCH = 1_790_000_000 * SECOND_NS
 ARRIVAL = Arrival("lab", Locator(bytes(4), 4560))
-TO_LINK = (ReserveLink, ReleaseLink, RequestPairs, QubitsFreed)
+TO_LINK = (ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed)
 TO_CIRCUIT = (LinkReserved, LinkRefused, PairReady, PairsFailed, PairExpired, RequestCircuit, ReleaseCircuit)
 
 
@@ -196,19 +197,26 @@ class Place:
     failed: list[CircuitFailed] = field(default_factory=list)
     closed: list[CircuitClosed] = field(default_factory=list)
     delivered: list[EndPairReady] = field(default_factory=list)
-    links_failed: list[PairsFailed] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)  # services of the link layer to the circuit
+
+    def of(self, kind: Any) -> list[Any]:
+        """What the link layer told of one kind."""
+        return [service for service in self.told if isinstance(service, kind)]
 
 
 class Fabric:
-    """A row of nodes. `stations`: for each link the QNA of its station (default: the left end)."""
+    """A row of nodes. `stations`: for each link the QNA of its station (default: the left end). `links_only`: what links
+    tell is kept for the test, and no circuit hears it."""
 
     def __init__(
         self, qnas: list[Qna], seed: bytes = b"fabric", *, memories: int = 8, stations: list[Qna] | None = None,
         loss: float = 0.0, duplication: float = 0.0, delay_ns: tuple[int, int] = (200_000, 400_000),
         probability: float = 1.0, swap_failures: float = 0.0, link: LinkParameters | None = None,
         circuit: CircuitParameters | None = None, fidelity: float = 1.0, slot_cycles: int = 1_000,
+        links_only: bool = False,
     ) -> None:  # fmt: skip
         self.chance = Chance(seed)
+        self.links_only = links_only
         self.qnas = qnas
         self.now = 0
         self.loss, self.duplication, self.delay_ns = loss, duplication, delay_ns
@@ -331,9 +339,9 @@ class Fabric:
             case _ if isinstance(effect, TO_LINK):
                 place.link.on_service(effect, now)
             case _ if isinstance(effect, TO_CIRCUIT):
-                if isinstance(effect, PairsFailed):
-                    place.links_failed.append(effect)
-                place.circuit.on_service(effect, now)
+                place.told.append(effect)
+                if not self.links_only:
+                    place.circuit.on_service(effect, now)
             case _:
                 raise AssertionError(f"nobody serves {effect}")
 

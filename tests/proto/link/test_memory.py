@@ -1,0 +1,103 @@
+"""Where memories are, under any sequence of uses."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qstack.base.ids import Label, QubitId
+from qstack.base.time import DomainTime
+from qstack.proto.link.memory import MemoryPool, Place
+
+A, B = Label(2), Label(4)
+
+
+def pool(size: int = 8) -> MemoryPool:
+    return MemoryPool(QubitId(n) for n in range(size))
+
+
+def test_keep_beyond_what_there_is_keeps_nothing() -> None:
+    memories = pool(8)
+    assert memories.keep(A, 5)
+    assert not memories.keep(B, 4)
+    assert memories.kept == {A: 5}
+    assert memories.keep(B, 3)
+
+
+def test_keep_twice_is_refused() -> None:
+    memories = pool()
+    assert memories.keep(A, 1) and not memories.keep(A, 1)
+
+
+def test_room_leaves_what_others_are_owed() -> None:
+    memories = pool(8)
+    memories.keep(A, 2)
+    memories.keep(B, 3)
+    assert memories.room(A) == 5
+    memories.offer(B, 2, DomainTime(0))
+    assert memories.room(A) == 5  # B is owed one more of the six that are free
+    assert memories.room(B) == 4
+
+
+def test_share_is_fair_but_never_below_what_is_kept() -> None:
+    memories = pool(9)
+    memories.keep(A, 7)
+    memories.keep(B, 1)
+    assert memories.share(B, 2) == 2  # half of nine would be five, but A is owed seven
+    assert memories.share(A, 2) == 7
+
+
+def test_held_memory_given_back_is_free_once() -> None:
+    memories = pool(1)
+    memories.keep(A, 1)
+    (qubit,) = memories.offer(A, 1, DomainTime(5))
+    assert not memories.give_back(qubit)  # offered is not held
+    memories.fill(qubit, 7)
+    assert memories.holds(qubit, A, 7) and not memories.holds(qubit, A, 8)
+    assert memories.give_back(qubit)
+    assert not memories.give_back(qubit)
+    assert memories.free == 1
+
+
+def test_emptying_memory_is_not_free_until_the_device_says_so() -> None:
+    memories = pool(2)
+    memories.keep(A, 2)
+    qubits = memories.offer(A, 2, DomainTime(9))
+    memories.fill(qubits[0], 1)
+    assert sorted(memories.unkeep(A)) == sorted(qubits)
+    assert memories.free == 0 and memories.census()[Place.EMPTYING] == 2
+    assert memories.busy_until(qubits) == 9
+    assert not memories.give_back(qubits[0])  # a late word of its former user
+    memories.emptied([qubits[0]])
+    assert memories.free == 1 and memories.emptying() == [qubits[1]]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["offer", "fill", "back", "withdraw", "empty", "emptied"]), st.integers(0, 5))))
+def test_no_memory_is_lost_or_in_two_places(steps: list[tuple[str, int]]) -> None:
+    memories = pool(6)
+    memories.keep(A, 2)
+    memories.keep(B, 2)
+    offered: set[QubitId] = set()
+    for what, number in steps:
+        qubit = QubitId(number)
+        match what:
+            case "offer":
+                taken = memories.offer(A if number % 2 else B, number, DomainTime(0))
+                assert not offered & set(taken)
+                offered |= set(taken)
+            case "fill" if qubit in offered:
+                memories.fill(qubit, number)
+                offered.discard(qubit)
+            case "back":
+                memories.give_back(qubit)
+            case "withdraw":
+                memories.withdraw([qubit])
+                offered.discard(qubit)
+            case "empty":
+                memories.empty([qubit])
+                offered.discard(qubit)
+            case "emptied":
+                memories.emptied([qubit])
+        census = memories.census()
+        assert sum(census.values()) == 6
+        assert census[Place.FREE] == memories.free
+        assert census[Place.OFFERED] == len(offered)
+        assert memories.room(A) <= memories.free
