@@ -40,6 +40,7 @@ from qstack.node.counters import Counters
 from qstack.node.egress import Egress, Outbound
 from qstack.node.flows import Flows
 from qstack.node.ingress import Forwardable, Ingress, Received, Undecodable
+from qstack.node.recall import Recall
 from qstack.node.switchboard import SERVED_BY, Room
 from qstack.wire.header import ErrorReport
 from qstack.wire.protocols import Protocol
@@ -86,6 +87,7 @@ class Node:
         self._client_messages: list[tuple[int, Message]] = []
         self._events: list[Event] = []
         self._heard: dict[Qna, Instant] = {}
+        self._recall = Recall()
 
     @property
     def is_secret(self) -> bool:
@@ -99,6 +101,7 @@ class Node:
         self.machines.qarp.start(now_ns)
         for neighbour in self.configuration.neighbours:
             self._effects.append(EnsurePeer(neighbour, Seal.HOP))
+            self._recall.down(neighbour, now_ns)
         self._settle(now_ns)
 
     def receive_datagram(self, datagram: bytes, arrival: Arrival, now_ns: Instant) -> None:
@@ -152,9 +155,11 @@ class Node:
         self.machines.unit.admission.rules = configuration.rules
         self.machines.unit.parameters = configuration.unit
         self.configuration = configuration
+        self._recall.keep(configuration.neighbours)
         for neighbour in configuration.neighbours:
             if not self.machines.hop_session.is_up(neighbour):
                 self._effects.append(EnsurePeer(neighbour, Seal.HOP))
+                self._recall.down(neighbour, now_ns)
         self._settle(now_ns)
 
     def reconsider(self, judge: Callable[[PeerIdentity], str], now_ns: Instant) -> None:
@@ -169,14 +174,13 @@ class Node:
             deadline = machine.next_deadline()
             if deadline is not None and deadline <= now_ns:
                 machine.handle_deadline(now_ns)
+        self._effects.extend(EnsurePeer(peer, Seal.HOP) for peer in self._recall.due(now_ns))
         self._settle(now_ns)
 
     def next_deadline(self) -> Instant | None:
         """When `handle_deadline` wants to be called; None: not before another input."""
         deadlines = [at for machine in self.machines.all if (at := machine.next_deadline()) is not None]
-        flows = self._flows.next_deadline()
-        if flows is not None:
-            deadlines.append(flows)
+        deadlines += [at for each in (self._flows, self._recall) if (at := each.next_deadline()) is not None]
         return Instant(min(deadlines)) if deadlines else None
 
     def stop(self, now_ns: Instant) -> None:
@@ -268,11 +272,15 @@ class Node:
     def _on_service(self, service: Any, now_ns: Instant) -> None:
         match service:
             case PeerUp():
+                if service.seal is Seal.HOP:
+                    self._recall.up(service.peer)
                 self._flows.begin((service.peer, service.seal))
                 self._egress.session_up(service.peer, service.seal, now_ns)
             case PeerDown():
                 self._flows.end((service.peer, service.seal))
                 self._egress.give_up(service.peer, service.seal)
+                if service.seal is Seal.HOP and service.peer in self.configuration.neighbours:
+                    self._recall.down(service.peer, now_ns)
             case PeerUnresolved():
                 self._egress.give_up(service.peer, Seal.HOP)
 
