@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benchmarks import codec, seal, session
+from tools.benchmarks import codec, seal, session, starting
 from tools.benchmarks.comparison import Comparison
 
 Entry = Callable[[], Comparison]
 
-ENTRIES: dict[str, Entry] = {**codec.ENTRIES, **session.ENTRIES, **seal.ENTRIES}
+ENTRIES: dict[str, Entry] = {**codec.ENTRIES, **session.ENTRIES, **seal.ENTRIES, **starting.ENTRIES}
 
 
 def chosen(names: list[str]) -> list[Entry]:
