@@ -179,7 +179,7 @@ class Ingress:
 
 
 def _decode_untrusted(protocol: int, payload: bytes) -> Message:
-    message = decode_message_untrusted(protocol, payload)
+    message: Message = decode_message_untrusted(protocol, payload)
     _refuse_unknown_critical(getattr(message, "options", ()))
     return message
 

@@ -22,7 +22,7 @@ Rest
 10. After the last deadline (and the time that releases take) nothing is held: units, circuits, labels, memories,
     windows, requests, timers, messages on their way; in the devices neither pairs nor windows.
 11. Honest nodes never accuse one another, and never themselves.
-12. Once the network is whole again a new unit succeeds.
+12. Once the network is whole again neighbours meet again, and a new unit succeeds.
 """
 
 from collections.abc import Iterator

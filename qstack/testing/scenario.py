@@ -26,7 +26,7 @@ CRASH_POINTS = (
 _TO_HEAD = frozenset({"UnitAccept", "KeyConfirmed"})
 _TO_TAIL = frozenset({"UnitRequest", "KeyConfirm", "UnitDelivered"})
 
-_OPENING_NS = 100 * MILLISECOND_NS  # earliest instant of a unit; sessions between neighbours may or may not stand by then
+_OPENING_NS = 100 * MILLISECOND_NS  # earliest instant of a unit; neighbours may or may not have met by then
 
 
 @unique

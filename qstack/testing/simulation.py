@@ -131,9 +131,8 @@ class Simulation:
         node = Node(place.configuration, chance, self._handshakes(place, chance.derive(b"tls")), timescale)
         place.node = node
         if self.witness is not None:
-            node.machines.by_protocol.update(
-                {number: _Watched(machine, place, self.witness) for number, machine in node.machines.by_protocol.items()}
-            )
+            for number, machine in node.machines.by_protocol.items():
+                node.machines.by_protocol[number] = _Watched(machine, place, self.witness)
             self.witness.booted(place)
         self._sessions += 1
         place.session = self._sessions

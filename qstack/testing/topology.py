@@ -245,7 +245,9 @@ def chain(
     left end. `link`: what every link is like (its ends and station do not count). Every node serves
     `urn:qkd:net:<name>`.
     """
-    addresses = [make_qna(first_domain + number, place + 1) for number, size in enumerate(domains) for place in range(size)]
+    addresses = [
+        make_qna(domain, place + 1) for domain, size in enumerate(domains, first_domain) for place in range(size)
+    ]
     kind = memory or MemoryModel()
     nodes = [TopologyNode(f"n{n}", qna, (f"urn:qkd:net:n{n}",), kind) for n, qna in enumerate(addresses, 1)]
     model = link or TopologyLink(("", ""), "")

@@ -9,7 +9,7 @@ after it nobody may be at work on anything.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import process_time
 from traceback import format_exc
@@ -29,7 +29,7 @@ from qstack.wire.value import Message
 __all__ = ["Result", "Trial", "try_scenario", "try_seed"]
 
 _RELEASE_NS = 4 * SECOND_NS  # from the last deadline until nothing may be held
-_FORGET_NS = 45 * SECOND_NS  # until everybody knows who had died: silence is 10 to 15 s, then 10 probes, a new handshake
+_FORGET_NS = 45 * SECOND_NS  # until everybody knows who had died: after 10 to 15 s of silence, and 10 probes
 _PROBE_NUMBER = 1_000
 _PROBE_MS = 30_000
 _REST_NS = 10 * SECOND_NS  # from the last unit until nobody may be at work
@@ -81,6 +81,7 @@ class Trial:
         simulation.run_for(_RELEASE_NS)
         faults = [f"after the last deadline: {fault}" for fault in check_nodes(self.record, at_rest=False)]
         simulation.run_for(_FORGET_NS - _RELEASE_NS)
+        faults += [f"the network is whole, but {strangers}" for strangers in self._strangers()]
         unit = self._probe()
         simulation.run_for(_REST_NS)
         faults += check_units(scenario, self.record)
@@ -182,6 +183,14 @@ class Trial:
         for node in self.scenario.topology.nodes:
             self._start(node.name)
 
+    def _strangers(self) -> Iterator[str]:
+        """Configured neighbours that have not met again."""
+        topology = self.scenario.topology
+        for name, neighbour in ((node.name, near) for node in topology.nodes for near in topology.neighbours(node.name)):
+            node = self.simulation.places[topology.qna(name)].node
+            if node is not None and not node.machines.hop_session.is_up(topology.qna(neighbour)):
+                yield f"{name} has no session with {neighbour}"
+
     def _probe(self) -> Unit:
         """The last unit, between the first and the last node of the chain."""
         ends = [node.name for node in self.scenario.topology.nodes if node.endpoints]
@@ -189,8 +198,11 @@ class Trial:
         plan = UnitPlan(_PROBE_NUMBER, ends[0], ends[-1], UnitKind.KEY, 8, now_ns + MILLISECOND_NS, _PROBE_MS, 1)
         unit = self._plan_unit(plan)
         self.applications.serve(unit)
-        self.simulation.run_for(_PROBE_MS * MILLISECOND_NS, lambda: all(end.delivered or end.failed for end in unit.ends)
-                                and len(unit.ends) == 2)  # fmt: skip
+
+        def over() -> bool:
+            return len(unit.ends) == 2 and all(end.delivered or end.failed for end in unit.ends)
+
+        self.simulation.run_for(_PROBE_MS * MILLISECOND_NS, over)
         return unit
 
     def story(self) -> str:

@@ -95,7 +95,7 @@ class Rig:
         machines = self.node(name).machines
         return (machines.hop_session if seal is Seal.HOP else machines.end_session).is_up(self.qna(peer))
 
-    # --- what is given to a node ---------------------------------------------------------------------------------------
+    # --- what is given to a node -------------------------------------------------------------------------------------
 
     def give(self, datagram: bytes, source: Locator, name: str = "n2") -> list[Outbound]:
         """Give a node a datagram, and take what it makes of it."""
@@ -114,8 +114,9 @@ class Rig:
         return self.node(by).machines.hop_session.seal_hop(self.qna(to), header, payload, encrypt, self.now(by))
 
     def seal_end(
-        self, message: Message, *, encrypt: bool = False, by: str = "n1", to: str = "n3", over: str = "n2", **fields: Any
-    ) -> bytes:
+        self, message: Message, *, encrypt: bool = False, by: str = "n1", to: str = "n3", over: str = "n2",
+        **fields: Any,
+    ) -> bytes:  # fmt: skip
         """A datagram for `to` under the end seal of `by`, sealed for the neighbour `over`."""
         header = Header(next_protocol=8, source=self.qna(by), destination=self.qna(to))
         end = EndHeader(next_protocol=int(message.PROTOCOL), epoch=Epoch(0), packet_number=0, **fields)
@@ -133,7 +134,7 @@ class Rig:
         assert opened is not None
         return header, opened[1]
 
-    # --- what may not change -------------------------------------------------------------------------------------------
+    # --- what may not change -----------------------------------------------------------------------------------------
 
     def state(self, name: str = "n2") -> dict[str, Any]:
         """Everything a node shows of itself, but for its counters and what names the present instant."""

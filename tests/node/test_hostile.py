@@ -258,7 +258,8 @@ def test_neighbour_with_an_unknown_critical_option_is_refused_and_told(rig: Rig)
 
 def test_neighbour_with_an_unknown_option_that_is_not_critical_is_understood(rig: Rig) -> None:
     gained = rig.gained()
-    rig.give(rig.seal(Release(link_label=2, reason=1), options=(UnknownTlv(code=0x3EEF, value=b"?"),)), rig.locator("n1"))
+    option = UnknownTlv(code=0x3EEF, value=b"?")
+    rig.give(rig.seal(Release(link_label=2, reason=1), options=(option,)), rig.locator("n1"))
     assert gained() == {"circuit.stray_signals": 1}
 
 
@@ -331,7 +332,6 @@ def test_end_that_sends_secrets_in_the_open_is_refused(rig: Rig) -> None:
 
 def test_end_seal_altered_on_the_way_does_not_open(rig: Rig) -> None:
     end = EchoRequest(identifier=7, sequence=7, data=b"altered on the way")
-    header, offset = decode_header_untrusted(rig.seal_end(end))
     [outbound] = rig.give(rig.seal_end(end), rig.locator("n1"))
     _, payload = rig.open(outbound, "n3")
     before, gained, tried = rig.state("n3"), rig.gained("n3"), 0
