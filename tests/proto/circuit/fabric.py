@@ -1,8 +1,8 @@
-"""Link and circuit layers of several nodes in one process: virtual time, a bad network, and a device that knows the truth.
+"""Link and circuit layers of several nodes in one process: virtual time, a bad network, a device that knows the truth.
 
-The device makes perfect pairs with random Bell indices and keeps the frame of every chain by XOR, so that a test can hold
-what both ends believe against what is. Between nodes there is nothing but the reliable exchange over a network that
-loses, duplicates and delays by a seed. Nodes settle in turns, as a real node does.
+The device makes perfect pairs with random Bell indices and keeps the frame of every chain by XOR, so that a test can
+hold what both ends believe against what is. Between nodes there is nothing but the reliable exchange over a network
+that loses, duplicates and delays by a seed. Nodes settle in turns, as a real node does.
 """
 
 from collections import Counter, deque
@@ -183,7 +183,7 @@ class Lines:
 
 @dataclass
 class Place:
-    """One node: two machines and what they told their unit. `hold`: keep delivered qubits instead of discarding them."""
+    """One node: two machines and what they told their unit. `hold`: keep delivered qubits, do not discard them."""
 
     own: Qna
     link: LinkMachine
@@ -205,8 +205,8 @@ class Place:
 
 
 class Fabric:
-    """A row of nodes. `stations`: for each link the QNA of its station (default: the left end). `links_only`: what links
-    tell is kept for the test, and no circuit hears it."""
+    """A row of nodes. `stations`: for each link the QNA of its station (default: the left end). `links_only`: what
+    links tell is kept for the test, and no circuit hears it."""
 
     def __init__(
         self, qnas: list[Qna], seed: bytes = b"fabric", *, memories: int = 8, stations: list[Qna] | None = None,
@@ -401,11 +401,11 @@ class Fabric:
         return self.chance.uniform(b"network %d" % next(self._draws))
 
     def _transmit(self, a: Qna, b: Qna, datagram: Any) -> None:
+        life = self._flow(b, a)
+        low, high = self.delay_ns
         for _ in range(1 + (self._draw() < self.duplication)):
             if self.loss and self._draw() < self.loss:
                 continue
-            low, high = self.delay_ns
-            life = self._flow(b, a)
             self.at(low + int(self._draw() * (high - low)), lambda: self._arrive(a, b, datagram, life))
 
     def _arrive(self, a: Qna, b: Qna, datagram: Any, life: Exchange) -> None:
@@ -506,7 +506,8 @@ class Fabric:
         """A unit at the head asks for a circuit."""
         own = self.qnas[0] if head is None else head
         deadline = Instant(self.local(self.places[own]) + int(seconds * 1e9))
-        self.serve(own, RequestCircuit(self.qnas[-1] if tail is None else tail, context, number, min_fidelity, deadline))
+        destination = self.qnas[-1] if tail is None else tail
+        self.serve(own, RequestCircuit(destination, context, number, min_fidelity, deadline))
 
     def release(self, own: Qna, reason: ErrorCode = ErrorCode.UNSPECIFIED) -> None:
         """The unit of a node is through with all its circuits."""

@@ -23,12 +23,14 @@ from qstack.wire.circuit import Estimate, MemoryTimes
 MS = 1_000_000
 NEVER = MemoryTimes()
 
-states = st.builds(
-    lambda f, bell, ages, pauli: decohere_estimate(
-        decohere_estimate(apply_pauli(werner(f, bell), 0, pauli), 0, ages[0], 10 * MS, 4 * MS), 1, ages[1], 9 * MS, 7 * MS
-    ),
-    st.floats(0.3, 1.0), st.integers(0, 3), st.tuples(st.integers(0, 5 * MS), st.integers(0, 5 * MS)), st.integers(0, 3),
-)  # fmt: skip
+
+def noisy(f: float, bell: int, pauli: int, ages: tuple[int, int]) -> Correlations:
+    first = decohere_estimate(apply_pauli(werner(f, bell), 0, pauli), 0, ages[0], 10 * MS, 4 * MS)
+    return decohere_estimate(first, 1, ages[1], 9 * MS, 7 * MS)
+
+
+ages = st.tuples(st.integers(0, 5 * MS), st.integers(0, 5 * MS))
+states = st.builds(noisy, st.floats(0.3, 1.0), st.integers(0, 3), st.integers(0, 3), ages)
 
 
 @given(states)
@@ -76,7 +78,8 @@ def test_chain_of_werner_pairs_has_the_fidelity_of_theory(links: tuple[float, ..
     composer = Composer(0, 0)
     state = reduce(lambda left, nth: composer.join(left, pairs[nth + 1], outcomes[nth], (0, 0)),
                    range(len(outcomes)), pairs[0])  # fmt: skip
-    assert fidelity_after(state, compose(*bells, *outcomes), (0.0, 0.0), (NEVER, NEVER)) == pytest.approx(expected, abs=1e-6)
+    frame = compose(*bells, *outcomes)
+    assert fidelity_after(state, frame, (0.0, 0.0), (NEVER, NEVER)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_impossible_outcome_gives_the_state_of_which_nothing_is_known() -> None:

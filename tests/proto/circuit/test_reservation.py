@@ -1,5 +1,6 @@
 """Reserving and releasing, from outside: services in at the ends, messages in between."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,18 @@ from qstack.base.ids import Label, Qna, make_qna
 from qstack.base.services import PeerUnresolved, ReleaseCircuit, ReserveLink
 from qstack.base.time import DomainTime
 from qstack.proto.circuit.params import CircuitParameters
-from qstack.wire.circuit import Estimate, Expire, MemoryTimes, Refused, Release, Reserve, Reserved, RouteHop, Track, TrackedPair
+from qstack.wire.circuit import (
+    Estimate,
+    Expire,
+    MemoryTimes,
+    Refused,
+    Release,
+    Reserve,
+    Reserved,
+    RouteHop,
+    Track,
+    TrackedPair,
+)
 from tests.proto.circuit.fabric import ARRIVAL, Fabric
 
 ALICE, REPEATER, BORDER, FAR, BOB = ROW = [
@@ -65,7 +77,7 @@ def test_neighbours_know_a_circuit_by_the_same_link_label_and_by_their_own_label
     fabric.open(1)
     fabric.run(0.1)
     described = [fabric.places[own].circuit.describe()[0] for own in ROW]
-    for upper, lower in zip(described, described[1:], strict=False):
+    for upper, lower in pairwise(described):
         above, below = upper.below, lower.above
         assert above is not None and below is not None
         assert above.link_label == below.link_label
@@ -249,7 +261,7 @@ def test_release_of_a_circuit_that_is_over_is_nothing(fabric: Fabric) -> None:
     assert len(fabric.places[ALICE].closed) == 1
 
 
-# --- neighbours that do not keep the rules ------------------------------------------------------------------------------
+# --- neighbours that do not keep the rules ---
 
 
 def sender(qna: Qna, label: Label = NO_LABEL, seal: Seal | None = Seal.HOP) -> Sender:

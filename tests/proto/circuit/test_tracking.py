@@ -14,7 +14,8 @@ UP, DOWN = Side.ABOVE, Side.BELOW
 
 
 def ready(sequence: int, bell: int = 0, born: int = 0) -> PairReady:
-    return PairReady(make_qna(1, 1), Label(2), sequence, QubitId(100 + sequence), bell, DomainTime(born), bell_state(bell))
+    qubit = QubitId(100 + sequence)
+    return PairReady(make_qna(1, 1), Label(2), sequence, qubit, bell, DomainTime(born), bell_state(bell))
 
 
 def tracked(sequence: int, pair: int = 0, frame: int = 0) -> Tracked:
@@ -187,7 +188,7 @@ def test_numbers_of_pairs_go_round() -> None:
     assert halves.park(tracked(0)) and not halves.park(tracked(0xFFFF_FFFE))
 
 
-# --- ends ---------------------------------------------------------------------------------------------------------------
+# --- ends ---
 
 
 def delivered(tracker: EndTracker) -> list[tuple[Half, Tracked]]:

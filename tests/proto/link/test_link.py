@@ -323,7 +323,8 @@ def test_bad_network_never_makes_the_ends_disagree(seed: int) -> None:
     request(fabric, 12, (LOW, HIGH)[seed % 2], seconds=60)
     for _ in range(200):
         fabric.run(0.1)
-        known = {(p.sequence, p.created) for p in pairs(fabric, LOW)} & {(p.sequence, p.created) for p in pairs(fabric, HIGH)}
+        low_knows, high_knows = ({(p.sequence, p.created) for p in pairs(fabric, own)} for own in (LOW, HIGH))
+        known = low_knows & high_knows
         for own in (LOW, HIGH):  # an end uses what the other end has been told of too
             give_back(fabric, own, [p for p in pairs(fabric, own) if (p.sequence, p.created) in known
                                     and (own, p.qubit) in fabric.device.pairs])  # fmt: skip
@@ -407,7 +408,8 @@ def violations(fabric: whole.Fabric) -> list[tuple[Qna, Any, Qna]]:
     """(who is told, what, by whom): none of it is allowed."""
     schedule = open_window(fabric)
     next_one = schedule.replace(schedule=schedule.schedule + 1, first_cycle=schedule.first_cycle + 100_000)
-    gen = Gen(link=1, station=THIRD, first_cycle=schedule.first_cycle, cycles=schedule.cycles, queue_sequence=1, memories=1)
+    gen = Gen(link=LinkId(1), station=THIRD, first_cycle=schedule.first_cycle, cycles=schedule.cycles,
+              queue_sequence=1, memories=1)  # fmt: skip
     return [
         (HIGH, create(fabric, queue_sequence=0), LOW),  # the master must give a place
         (LOW, create(fabric, queue_sequence=5), HIGH),  # and only the master

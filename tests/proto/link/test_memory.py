@@ -70,7 +70,10 @@ def test_emptying_memory_is_not_free_until_the_device_says_so() -> None:
     assert memories.free == 1 and memories.emptying() == [qubits[1]]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["offer", "fill", "back", "withdraw", "empty", "emptied"]), st.integers(0, 5))))
+USES = st.sampled_from(["offer", "fill", "back", "withdraw", "empty", "emptied"])
+
+
+@given(st.lists(st.tuples(USES, st.integers(0, 5))))
 def test_no_memory_is_lost_or_in_two_places(steps: list[tuple[str, int]]) -> None:
     memories = pool(6)
     memories.keep(A, 2)
