@@ -13,6 +13,7 @@ from qstack.testing.trial import Prepare, Result, try_seed
 __all__ = ["Summary", "each_result", "summarize"]
 
 _CHUNK = 4  # seeds handed to a process at a time
+_BLOCK = 50  # seeds a process between two looks at the clock
 
 
 @dataclass(slots=True)
@@ -86,15 +87,17 @@ def each_result(seeds: Iterable[int], jobs: int = 1, prepare: Prepare | None = N
         yield from pool.imap_unordered(_Task(prepare), seeds, chunksize=_CHUNK)
 
 
-def summarize(seeds: Iterable[int], jobs: int = 1, *, budget_s: float | None = None) -> Summary:
-    """Try seeds, and no more of them when `budget_s` of wall time is used up."""
+def summarize(jobs: int = 1, *, first: int = 0, least: int = 1, budget_s: float = 0.0) -> Summary:
+    """Try the seeds from `first` on: at least `least` of them, and more while less than `budget_s` has passed."""
     summary = Summary()
     began = time.monotonic()
-    for result in each_result(seeds, jobs):
-        summary.add(result)
-        summary.wall_s = time.monotonic() - began
-        if budget_s is not None and summary.wall_s >= budget_s:
-            break
+    with _pool(jobs) as pool:
+        while summary.trials < least or summary.wall_s < budget_s:
+            block = range(first, first + _BLOCK * jobs)
+            for result in pool.imap_unordered(_Task(None), block, chunksize=_CHUNK):
+                summary.add(result)
+                summary.wall_s = time.monotonic() - began
+            first = block.stop
     return summary
 
 

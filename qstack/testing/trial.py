@@ -186,10 +186,11 @@ class Trial:
     def _strangers(self) -> Iterator[str]:
         """Configured neighbours that have not met again."""
         topology = self.scenario.topology
-        for name, neighbour in ((node.name, near) for node in topology.nodes for near in topology.neighbours(node.name)):
+        for name in (node.name for node in topology.nodes):
             node = self.simulation.places[topology.qna(name)].node
-            if node is not None and not node.machines.hop_session.is_up(topology.qna(neighbour)):
-                yield f"{name} has no session with {neighbour}"
+            for neighbour in topology.neighbours(name):
+                if node is not None and not node.machines.hop_session.is_up(topology.qna(neighbour)):
+                    yield f"{name} has no session with {neighbour}"
 
     def _probe(self) -> Unit:
         """The last unit, between the first and the last node of the chain."""
