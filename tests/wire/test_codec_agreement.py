@@ -30,8 +30,8 @@ def declared() -> Iterator[type[Record]]:
 CLASSES = tuple(dict.fromkeys(declared()))
 PROTOCOLS = [protocol for protocol in [*Protocol, zoo.ZOO] if message_classes(protocol)]
 by_name = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.__module__.split('.')[-1]}.{cls.NAME}")
-few = settings(max_examples=25)
-some = settings(max_examples=60)
+few = settings(max_examples=12)
+some = settings(max_examples=20)
 
 
 @by_name
@@ -90,7 +90,7 @@ def test_damaged_octets_are_judged_alike(cls: type[Record], data: st.DataObject)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(octets=st.binary(max_size=200))
 def test_random_octets_are_judged_alike(protocol: Protocol, octets: bytes) -> None:
     check_message(protocol, octets)
