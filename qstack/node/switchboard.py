@@ -23,7 +23,7 @@ class Room(Enum):
 
 SERVED_BY: dict[type, tuple[Room, ...]] = {
     services.PeerResolved: (Room.HOP_SESSION,),
-    services.PeerUnresolved: (Room.NODE, Room.HEADER),
+    services.PeerUnresolved: (Room.NODE, Room.HEADER, Room.CIRCUIT),
     services.ProveClaim: (Room.HOP_SESSION,),
     services.ClaimProved: (Room.QARP,),
     services.ClaimRefuted: (Room.QARP,),

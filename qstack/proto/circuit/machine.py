@@ -33,7 +33,7 @@ from qstack.proto.circuit.labels import LabelTable
 from qstack.proto.circuit.outbound import read_track
 from qstack.proto.circuit.params import CircuitParameters
 from qstack.proto.circuit.reservation import Circuit, Ending
-from qstack.proto.circuit.states import CircuitEvent
+from qstack.proto.circuit.states import CircuitEvent, CircuitState
 from qstack.proto.circuit.surroundings import Surroundings
 from qstack.proto.circuit.swapping import Swapper
 from qstack.proto.circuit.tracking import EndTracker, RelayTracker
@@ -135,7 +135,7 @@ class CircuitMachine:
             case PeerDown(seal=Seal.HOP):
                 self._lose(service.peer, ErrorCode.SESSION_LOST)
             case PeerUnresolved():
-                self._lose(service.peer, ErrorCode.UNREACHABLE)
+                self._give_up_asking(service.peer)
 
     def on_device_result(self, result: Message, now_ns: Instant) -> None:
         """Swapped, or Refused."""
@@ -209,6 +209,13 @@ class CircuitMachine:
                 hop = circuit.hops.get(side)
                 if hop is not None and hop.neighbour == peer:
                     circuit.fire(event, Ending(reason))
+
+    def _give_up_asking(self, peer: Qna) -> None:
+        """Nobody answers for a neighbour: what waited for it was dropped, so a Reserve may have been."""
+        for circuit in list(self._around.circuits.values()):
+            below = circuit.hops.get(Side.BELOW)
+            if circuit.state is CircuitState.ASKING and below is not None and below.neighbour == peer:
+                circuit.fire(CircuitEvent.LOST_BELOW, Ending(ErrorCode.UNREACHABLE))
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 

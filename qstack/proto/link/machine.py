@@ -15,7 +15,6 @@ from qstack.base.services import (
     LinkRefused,
     PairsFailed,
     PeerDown,
-    PeerUnresolved,
     QubitsFreed,
     ReleaseLink,
     RequestPairs,
@@ -82,7 +81,7 @@ class LinkMachine:
             end.receive(message)
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerDown, PeerUnresolved."""
+        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerDown."""
         self._around.now_ns = now_ns
         match service:
             case ReserveLink():
@@ -105,9 +104,7 @@ class LinkMachine:
             case QubitsFreed():
                 self._give_back(service)
             case PeerDown(seal=Seal.HOP):
-                self._lose(service.peer, ErrorCode.SESSION_LOST)
-            case PeerUnresolved():
-                self._lose(service.peer, ErrorCode.UNREACHABLE)
+                self._lose(service.peer)
 
     def on_device_result(self, result: Message, now_ns: Instant) -> None:
         """Heralds, Released, Refused; AttemptAccepted says nothing."""
@@ -198,16 +195,16 @@ class LinkMachine:
         for link, qubits in by_end.items():
             self._end(link).give_back(qubits, freed.discard)
 
-    def _lose(self, peer: Qna, reason: ErrorCode) -> None:
+    def _lose(self, peer: Qna) -> None:
         for station in self._stations.values():
             if peer in station.configuration.ends:
                 station.lose_end()
         for end in self._ends.values():
             self._touched[end.configuration.link] = end
             if peer == end.configuration.neighbour:
-                end.restart(reason)
+                end.restart(ErrorCode.SESSION_LOST)
             elif peer in end.configuration.stations:
-                end.lose_station(peer, reason)
+                end.lose_station(peer, ErrorCode.SESSION_LOST)
 
     def _send_gen(self, gen: Gen) -> None:
         if gen.station == self.own:
