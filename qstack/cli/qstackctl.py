@@ -1,0 +1,100 @@
+"""qstackctl: looking at a daemon, and what belongs around it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from qstack import __version__
+from qstack.base.errors import QstackError
+from qstack.cli.asking import ask_once
+from qstack.cli.certificates import add_pki, pki
+from qstack.cli.looks import LOOKS
+from qstack.cli.opening import add_unit, unit
+from qstack.cli.watching import change, ping, wait
+from qstack.cli.wireshark import add_wireshark, wireshark
+from qstack.control.condition import CONDITIONS
+from qstack.control.replies import encode_reply
+from qstack.sockets.place import default_socket
+
+__all__ = ["main", "make_parser"]
+
+_EXAMPLES = """examples:
+  qstackctl status
+  qstackctl --socket build/lab/alice.sock --json links
+  qstackctl ping 64513.2 --count 3
+  qstackctl wait connected --timeout 5 && echo all neighbours are up
+  qstackctl unit open urn:qkd:madqci:ccips urn:qkd:quditto:emulator:ipsec:controller 'urn:qkd:lifecycle?=size=256'
+
+The daemon is the one of --socket, else of QSTACK_SOCKET, else the host's.
+Exit codes: 0 done, 1 not done (a line on standard error says why), 2 wrong command line.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="qstackctl", description="Look at a qstack daemon, and make what belongs around it.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"qstackctl {__version__}")
+    parser.add_argument("--socket", type=Path, metavar="S", help="control socket of the daemon")
+    parser.add_argument("--json", action="store_true", help="replies as JSON, one object a line")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, _, about) in LOOKS.items():
+        commands.add_parser(name, help=about)
+    _add_ping(commands)
+    waiting = commands.add_parser("wait", help="wait until conditions hold", description="Wait until conditions hold: "
+                                  + ", ".join(CONDITIONS) + ".")  # fmt: skip
+    waiting.add_argument("conditions", nargs="+", metavar="COND", help="what is waited for")
+    waiting.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for so many seconds (default: 10)")
+    commands.add_parser("reload", help="read the configuration again, all or nothing")
+    commands.add_parser("stop", help="end the daemon")
+    add_unit(commands)
+    add_pki(commands)
+    add_wireshark(commands)
+    return parser
+
+
+def _add_ping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("ping", help="ask a node whether it is there, under the end seal")
+    parser.add_argument("node", metavar="NODE", help="address, AS.NODE")
+    parser.add_argument("--count", type=int, default=4, metavar="N", help="echo requests (default: 4)")
+    parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds between two (default: 1)")
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="seconds to wait for one (default: 5)")
+    parser.add_argument("--size", type=int, default=16, metavar="OCTETS", help="octets of data (default: 16)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command."""
+    options = make_parser().parse_args(arguments)
+    path = options.socket or default_socket()
+    try:
+        match options.command:
+            case "ping":
+                return ping(path, options)
+            case "wait":
+                return wait(path, options)
+            case "reload" | "stop":
+                return change(path, options)
+            case "unit":
+                return unit(path, options)
+            case "pki":
+                return pki(options)
+            case "wireshark":
+                return wireshark(options)
+            case name:
+                request, show, _ = LOOKS[name]
+                reply = ask_once(path, request)
+                print(encode_reply(reply).decode() if options.json else show(reply))
+                return 0
+    except BrokenPipeError:  # whoever read along has seen enough
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (QstackError, OSError, ValueError) as error:
+        print(f"qstackctl: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
