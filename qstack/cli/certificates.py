@@ -52,7 +52,8 @@ def pki(options: argparse.Namespace) -> int:
         case "issue" if options.ca is None:
             print(files.issue_pinned(parse_qna(options.qna), options.out, options.urn, force=options.force, **days))
         case "issue":
-            print(files.issue(options.ca, parse_qna(options.qna), options.out, options.urn, force=options.force, **days))
+            qna = parse_qna(options.qna)
+            print(files.issue(options.ca, qna, options.out, options.urn, force=options.force, **days))
         case "show":
             _show(files.show(options.certificate), options.json)
         case _:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from qstack.cli.asking import ask, ask_once
 from qstack.control.replies import DoneReply, EchoReply, PingReply, Reply, WaitReply, encode_reply
@@ -32,8 +33,9 @@ def _ping_line(reply: Reply) -> str:
         case EchoReply():
             return f"{reply.node}: sequence {reply.sequence}, {reply.reason}: {reply.text}"
         case PingReply():
-            times = f", {reply.minimum_ns / 1e6:.3f}/{reply.mean_ns / 1e6:.3f}/{reply.maximum_ns / 1e6:.3f} ms least/mean/most"
-            return f"{reply.node}: {reply.answered} of {reply.sent} answered" + (times if reply.answered else "")
+            times = "/".join(f"{ns / 1e6:.3f}" for ns in (reply.minimum_ns, reply.mean_ns, reply.maximum_ns))
+            counted = f"{reply.node}: {reply.answered} of {reply.sent} answered"
+            return f"{counted}, {times} ms least/mean/most" if reply.answered else counted
         case _:
             return str(reply)
 
@@ -58,6 +60,5 @@ def change(path: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(reply: Reply, as_json: bool, text: str, file: object = None) -> None:
-    shown = encode_reply(reply).decode() if as_json else text
-    print(shown, file=sys.stdout if file is None else file, flush=True)  # type: ignore[call-overload]
+def _print(reply: Reply, as_json: bool, text: str, file: TextIO | None = None) -> None:
+    print(encode_reply(reply).decode() if as_json else text, file=file or sys.stdout, flush=True)
