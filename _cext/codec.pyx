@@ -78,8 +78,8 @@ def decode_record_untrusted(cls, data, Py_ssize_t offset, Py_ssize_t end):
     """Decode one record at the start of data[offset:end]; give it and the offset behind it."""
     cdef Program program = program_of(cls)
     cdef bytes octets = as_bytes(data)
+    check_end(octets, end)
     check_start(program.name, offset, end)
-    assert end <= PyBytes_GET_SIZE(octets), "the end lies behind the data"
     value = decode_value(program, <const uint8_t*>PyBytes_AS_STRING(octets), &offset, end)
     return value, offset
 
@@ -89,7 +89,7 @@ def decode_message_untrusted(protocol, data, Py_ssize_t offset=0, end=None):
     cdef bytes octets = as_bytes(data)
     cdef Py_ssize_t stop = PyBytes_GET_SIZE(octets) if end is None else end
     cdef const uint8_t* base = <const uint8_t*>PyBytes_AS_STRING(octets)
-    assert stop <= PyBytes_GET_SIZE(octets), "the end lies behind the data"
+    check_end(octets, stop)
     check_start("code", offset, stop)
     cdef Program program = find_message(protocol, base, offset, stop)
     return decode_whole(program, base, offset + 1, stop)
@@ -99,8 +99,17 @@ cdef bytes as_bytes(data):
     return data if PyBytes_CheckExact(data) else bytes(memoryview(data))
 
 
+# What only our own bug can bring about. Memory depends on it, so it is checked when assertions are off as well.
+
+cdef int check_end(bytes octets, Py_ssize_t end) except -1:
+    if end > PyBytes_GET_SIZE(octets):
+        raise AssertionError("the end lies behind the data")
+    return 0
+
+
 cdef int check_start(str name, Py_ssize_t offset, Py_ssize_t end) except -1:
-    assert offset >= 0, "a negative offset"
+    if offset < 0:
+        raise AssertionError("a negative offset")
     if offset > end:
         raise WireError(offset, name, f"starts {offset - end} octets behind the end")
     return 0
@@ -366,7 +375,8 @@ def encode_parts(tuple parts, Py_ssize_t length_at=-1, Py_ssize_t more=0):
         for part in parts:
             put_part(&sink, part)
         if length_at >= 0:
-            assert length_at + 2 <= sink.used, "the length lies behind the end"
+            if length_at + 2 > sink.used:
+                raise AssertionError("the length lies behind the end")
             if sink.used + more > GREATEST_16:
                 raise LocalMisuse(f"a datagram of {sink.used + more} octets", ErrorCode.TOO_BIG)
             store(sink.octets + length_at, 2, sink.used + more)

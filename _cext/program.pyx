@@ -47,7 +47,8 @@ cdef Py_ssize_t slot_of(object cls, str name) except -1:
     """Where an attribute lies in the objects of a class; from now on the descriptor only reads."""
     cdef PyMemberDef* member
     descriptor = getattr(cls, name)
-    assert type(descriptor) is MemberDescriptorType, f"{cls.__name__}.{name} is no slot"
+    if type(descriptor) is not MemberDescriptorType:
+        raise AssertionError(f"{cls.__name__}.{name} is no slot")
     member = (<PyMemberDescrObject*>descriptor).d_member
     member.flags |= READONLY
     return member.offset
@@ -134,7 +135,8 @@ cdef class Program:
 
     cdef Op* new_op(self, int code, object field) except NULL:
         cdef Op* op = &self.ops[self.count]
-        assert self.count < self.room
+        if self.count >= self.room:
+            raise AssertionError("more operations than there is room for")
         self.count += 1
         op.code = code
         if field is None:

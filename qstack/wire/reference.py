@@ -19,6 +19,7 @@ __all__ = ["decode_message_untrusted", "decode_record_untrusted", "decode_untrus
 
 def decode_message_untrusted(protocol: Any, data: bytes, offset: int = 0) -> Message:
     """Decode data[offset:] as a message of `protocol`."""
+    _check_start("code", offset, len(data))
     code, behind = _take_number(data, offset, len(data), 1, "code")
     cls = message_classes(protocol).get(code)
     if cls is None:
@@ -29,9 +30,7 @@ def decode_message_untrusted(protocol: Any, data: bytes, offset: int = 0) -> Mes
 
 def decode_untrusted(cls: Any, data: bytes, offset: int = 0) -> Any:
     """Decode data[offset:] whole as a value of one class."""
-    if offset > len(data):
-        name = "code" if issubclass(cls, Message) else cls.NAME
-        raise WireError(offset, name, f"starts {offset - len(data)} octets behind the end")
+    _check_start(cls.NAME, offset, len(data))
     if issubclass(cls, Message):
         code, behind = _take_number(data, offset, len(data), 1, "code")
         if code != cls.CODE:
@@ -42,6 +41,7 @@ def decode_untrusted(cls: Any, data: bytes, offset: int = 0) -> Any:
 
 def decode_record_untrusted(cls: Any, data: bytes, offset: int, end: int) -> tuple[Any, int]:
     """Decode the fields of one class at the start of data[offset:end]; give the value and the offset behind it."""
+    _check_start(cls.NAME, offset, end)
     values: dict[str, Any] = {}
     spare = 0  # bits of data[offset] that fields before have taken
     for field in cls.LAYOUT.fields:
@@ -57,6 +57,11 @@ def decode_record_untrusted(cls: Any, data: bytes, offset: int, end: int) -> tup
         else:
             values[field.name], offset = _decode_field(field, data, offset, end)
     return cls(**values), offset
+
+
+def _check_start(name: str, offset: int, end: int) -> None:
+    if offset > end:
+        raise WireError(offset, name, f"starts {offset - end} octets behind the end")
 
 
 def _decode_whole(cls: Any, data: bytes, offset: int, end: int) -> Any:

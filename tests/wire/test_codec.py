@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import pickle
+import subprocess
+import sys
 from copy import copy, deepcopy
 from typing import Any
 
@@ -272,6 +274,19 @@ def test_places_outside_the_data_are_our_own_bug() -> None:
         decode_record_untrusted(Pair, b"\x01\x00\x02", 0, 4)
     with pytest.raises(AssertionError):
         decode_message_untrusted(ZOO, b"\xc8", 0, 2)
+
+
+def test_places_outside_the_data_are_refused_when_assertions_are_off_as_well() -> None:
+    program = (
+        "from qstack.wire.header import Header\n"
+        "from qstack.wire.value import decode_record_untrusted\n"
+        "assert False, 'switched off'\n"
+        "for start, end in ((0, 41), (-1, 40), (0, 1 << 40)):\n"
+        "    try: decode_record_untrusted(Header, bytes(40), start, end)\n"
+        "    except AssertionError: print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-O", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"] * 3
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

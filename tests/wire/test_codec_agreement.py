@@ -18,7 +18,7 @@ from qstack.wire.header import EndHeader, Header, decode_header_untrusted
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import Record, UnknownTlv, message_classes, tlv_classes
 from tests.wire import zoo
-from tests.wire.agreement import check_message, check_prefix, check_whole
+from tests.wire.agreement import assert_same, check_message, check_prefix, check_whole, outcome
 
 
 def declared() -> Iterator[type[Record]]:
@@ -103,6 +103,16 @@ def test_message_cut_anywhere_is_judged_alike(protocol: Protocol, data: st.DataO
     octets = data.draw(messages(protocol)).encode()
     for end in range(min(len(octets), 80)):
         check_message(protocol, octets[:end])
+
+
+@by_name
+def test_offset_behind_the_end_is_refused_alike(cls: type[Record]) -> None:
+    check_prefix(cls, b"\x00" * 9, 8, 7)
+    check_prefix(cls, b"", 1, 0)
+    found, plain = (outcome(lambda decode=decode: decode(b"ab", 3)) for decode in (
+        cls.decode_untrusted, lambda data, offset: reference.decode_untrusted(cls, data, offset)
+    ))  # fmt: skip
+    assert_same(found, plain)
 
 
 @settings(max_examples=100)
