@@ -2,19 +2,16 @@
 
 Laws:
 
-* Everything of a laboratory lies in one folder; `lab.json` there says which processes belong to it. A process is known
-  by its number and its start time, so one that merely got the same number later is never touched.
+* Everything of a laboratory lies in one folder; `lab.json` there says what belongs to it, and says so before the next
+  thing is made: whatever goes wrong half-way, `down` finds all of it.
 * Certificates are made once and used again while they are valid for the same topology; configurations are written anew.
 * A laboratory that does not come up whole is taken down, and the log of the process that failed is shown.
 """
 
 import os
-import signal
 import socket
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +20,9 @@ import msgspec
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import as_number, format_qna
 from qstack.cli.namespaces import Namespaces
+from qstack.cli.processes import LabProcess, end_all, exit_code, spawn
 from qstack.config.expansion import (
+    OPERATOR_SOCKET,
     TWIN_SOCKET,
     Expansion,
     ca_folder,
@@ -37,28 +36,13 @@ from qstack.config.topology import TopologyFile
 from qstack.config.writing import to_toml
 from qstack.pki import files as pki
 
-__all__ = ["Laboratory", "LabProcess"]
+__all__ = ["Laboratory"]
 
 _STATE = "lab.json"
 _TWIN = "qtwind"
 _POLL_S = 0.01
-_STOP_S = 5.0
 _RENEW_BEFORE_S = 86_400
 _LOG_TAIL = 12
-
-
-@dataclass(frozen=True, slots=True)
-class LabProcess:
-    """One process of a laboratory. `started`: clock ticks since boot, as the kernel counts them."""
-
-    name: str
-    pid: int
-    started: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether this very process still runs."""
-        return _start_time(self.pid) == self.started
 
 
 @dataclass(slots=True)
@@ -84,13 +68,12 @@ class Laboratory:
                      else namespaces.addresses(topology))  # fmt: skip
         expansion = expand(topology, addresses)
         self._write(topology, expansion)
-        started: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._remember(_State(topology.lab.name, list(expansion.nodes), namespaces is not None))
         try:
             if namespaces is not None:
                 namespaces.up(addresses)
-            started = self._start(expansion, namespaces)
-            self._remember(topology, started, namespaces)
-            self._await(expansion, dict(started), time.monotonic() + patience_s)
+            self._start(expansion, namespaces)
+            self._await(expansion, time.monotonic() + patience_s)
         except BaseException:
             self.down()
             raise
@@ -113,34 +96,27 @@ class Laboratory:
             if not _usable(folder / pki.NODE_CERTIFICATE, format_qna(node.qna), urns):
                 pki.issue(self.folder / ca_folder(as_number(node.qna)), node.qna, folder, urns, force=True)
 
-    def _start(self, expansion: Expansion, namespaces: Namespaces | None) -> list[tuple[str, subprocess.Popen[bytes]]]:
+    def _start(self, expansion: Expansion, namespaces: Namespaces | None) -> None:
         for name in expansion.nodes:
             self.socket_of(name).unlink(missing_ok=True)
-        started = [(_TWIN, self._spawn(_TWIN, "qstack.daemon.qtwind", []))]
+        self._spawn(_TWIN, "qstack.daemon.qtwind", [])
         for name in expansion.nodes:
-            prefix = [] if namespaces is None else namespaces.prefix(name)
-            started.append((name, self._spawn(name, "qstack.daemon.qstackd", prefix)))
-        return started
+            self._spawn(name, "qstack.daemon.qstackd", [] if namespaces is None else namespaces.prefix(name))
 
-    def _spawn(self, name: str, module: str, prefix: list[str]) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            command = [*prefix, sys.executable, "-m", module, str(self.folder / f"{name}.toml")]
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    def _spawn(self, name: str, module: str, prefix: list[str]) -> None:
+        command = [*prefix, sys.executable, "-m", module, str(self.folder / f"{name}.toml")]
+        state = self._state()
+        state.processes.append(spawn(name, command, self.folder / f"{name}.log"))
+        self._remember(state)
 
-    def _remember(
-        self, topology: TopologyFile, started: list[tuple[str, subprocess.Popen[bytes]]], namespaces: Namespaces | None
-    ) -> None:
-        processes = [LabProcess(name, process.pid, _start_time(process.pid) or 0) for name, process in started]
-        names = [node.name for node in topology.nodes]
-        state = _State(topology.lab.name, names, namespaces is not None, processes)
-        (self.folder / _STATE).write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
-
-    def _await(self, expansion: Expansion, started: dict[str, subprocess.Popen[bytes]], deadline_s: float) -> None:
+    def _await(self, expansion: Expansion, deadline_s: float) -> None:
         waiting = set(expansion.nodes)
+        started = self.processes()
         while waiting:
-            for name, process in started.items():
-                if process.poll() is not None:
-                    raise LocalMisuse(f"{name} ended with code {process.returncode}:\n{self._tail(name)}")
+            for process in started:
+                code = exit_code(process)
+                if code is not None:
+                    raise LocalMisuse(f"{process.name} ended with code {code}:\n{self._tail(process.name)}")
             waiting = {name for name in waiting if not _answers(self.socket_of(name))}
             if waiting and time.monotonic() > deadline_s:
                 name = sorted(waiting)[0]
@@ -168,26 +144,33 @@ class Laboratory:
 
     def down(self) -> list[str]:
         """End every process of the laboratory, nodes before the twin; return who had to be killed."""
-        processes = [each for each in self.processes() if each.alive]
-        _end([each for each in processes if each.name != _TWIN], signal.SIGTERM)
-        killed = _survivors([each for each in processes if each.name != _TWIN])
-        _end([each for each in processes if each.name == _TWIN], signal.SIGTERM)
-        killed += _survivors([each for each in processes if each.name == _TWIN])
         state = self._state()
+        killed = end_all([each for each in state.processes if each.name != _TWIN])
+        killed += end_all([each for each in state.processes if each.name == _TWIN])
         if state.netns:
             Namespaces(state.lab, state.nodes).down()
-        (self.folder / TWIN_SOCKET).unlink(missing_ok=True)
+        for path in (*map(self.socket_of, state.nodes), self.folder / TWIN_SOCKET, self.folder / OPERATOR_SOCKET):
+            path.unlink(missing_ok=True)
         (self.folder / _STATE).unlink(missing_ok=True)
         return killed
 
     def command_for(self, name: str, command: list[str]) -> tuple[list[str], dict[str, str]]:
-        """How to run `command` as if on a node: its network namespace, and its socket in QSTACK_SOCKET."""
+        """How to run `command` as if on a node: its network namespace, its socket in QSTACK_SOCKET, our commands found."""
         state = self._state()
         if name not in state.nodes:
             there = ", ".join(state.nodes) or "none, it is down"
             raise LocalMisuse(f"{name} is no node of {self.folder}: there are {there}")
         prefix = Namespaces(state.lab, state.nodes).prefix(name) if state.netns else []
-        return [*prefix, *command], {**os.environ, "QSTACK_SOCKET": str(self.socket_of(name).absolute())}
+        beside = str(Path(sys.executable).parent)  # where qstackctl is, also when that environment is not activated
+        search = os.pathsep.join((beside, os.environ.get("PATH", os.defpath)))
+        socket_path = str(self.socket_of(name).absolute())
+        return [*prefix, *command], {**os.environ, "PATH": search, "QSTACK_SOCKET": socket_path}
+
+    def _remember(self, state: "_State") -> None:
+        path = self.folder / _STATE
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+        fresh.replace(path)
 
     def _state(self) -> "_State":
         path = self.folder / _STATE
@@ -224,33 +207,3 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
-
-
-def _start_time(pid: int) -> int | None:
-    """Start time of a process (proc(5), field 22 of stat); None when there is none, or it is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def _end(processes: list[LabProcess], number: signal.Signals) -> None:
-    for each in processes:
-        if each.alive:
-            os.kill(each.pid, number)
-
-
-def _survivors(processes: list[LabProcess]) -> list[str]:
-    """Wait for processes to end; kill those that do not."""
-    deadline_s = time.monotonic() + _STOP_S
-    while (left := [each for each in processes if _alive_after_reaping(each)]) and time.monotonic() < deadline_s:
-        time.sleep(_POLL_S)
-    _end(left, signal.SIGKILL)
-    return [each.name for each in left]
-
-
-def _alive_after_reaping(process: LabProcess) -> bool:
-    with suppress(ChildProcessError):  # somebody else's child: the laboratory was started by another command
-        os.waitpid(process.pid, os.WNOHANG)
-    return process.alive

@@ -165,12 +165,14 @@ class UnitEnd:
             seen = tuple(PairOutcome(pair=o.held.pair, outcome=o.outcome) for o in outcomes if o.outcome is not None)
             self.tell(PairsMeasured(request=application_request, outcomes=seen))
 
-    def _act_release(self, *_: object) -> None:
+    def _act_release(self, *cause: object) -> None:
         for held in self.held.values():
             self.discard(held)
         self.held.clear()
         if self.circuit is not None:
-            self.around.effects.append(ReleaseCircuit(self.circuit))
+            # The circuit may be torn down before the UnitClose is there: the other end learns the reason either way.
+            reason = next((each.reason for each in cause if isinstance(each, Ending)), ErrorCode.UNSPECIFIED)
+            self.around.effects.append(ReleaseCircuit(self.circuit, reason))
 
     def _act_close_peer(self, ending: object) -> None:
         reason = self._ending(ending).reason

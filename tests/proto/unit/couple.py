@@ -6,7 +6,7 @@ from typing import Any
 
 from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Seal, Sender, SendMessage, TellClient
-from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.errors import PeerViolation
 from qstack.base.ids import CircuitId, Qna, QubitId, make_qna
 from qstack.base.locator import Arrival, Locator
 from qstack.base.services import (
@@ -129,7 +129,7 @@ class Couple:
                 circuit, context = self.open_circuit
                 self.open_circuit = None
                 for each in self.machines.values():
-                    each.on_service(CircuitClosed(circuit, context, ErrorCode.CANCELLED), Instant(self.now))
+                    each.on_service(CircuitClosed(circuit, context, effect.reason), Instant(self.now))
 
     def _deliver(self, source: Qna, destination: Qna, message: Any) -> None:
         try:

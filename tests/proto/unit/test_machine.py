@@ -151,3 +151,13 @@ def test_unit_tables_end_over_from_every_live_state() -> None:
                 assert over in table.reachable(state), (table.name, state)
             else:
                 assert not any(table.allows(state, event) for event in table.events)
+
+
+def test_unit_closed_at_one_end_tells_the_other_that_it_was_cancelled() -> None:
+    """Though its circuit may be torn down first."""
+    couple = Couple()
+    couple.open(kind=UnitKind.PAIRS, size=4)
+    (started,) = [message for message in couple.told[ALICE] if isinstance(message, UnitStarted)]
+    couple.request(ALICE, CloseUnit(unit=started.unit))
+    (failure,) = couple.failures(BOB)
+    assert failure.reason == ErrorCode.CANCELLED
