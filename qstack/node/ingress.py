@@ -92,7 +92,7 @@ class Ingress:
     def _unsealed_untrusted(
         self, datagram: bytes, header: Header, offset: int, arrival: Arrival
     ) -> Iterator[Received]:
-        if header.next_protocol not in _UNSEALED or header.source == self.own:
+        if header.next_protocol not in _UNSEALED:  # our own QNA as source may be a rival's (QARP-6-3, SESSION-6.6)
             self._counters.add("header.unsealed_refused")
             return
         if header.destination not in (self.own, 0) and header.next_protocol == Protocol.SESSION:

@@ -114,6 +114,7 @@ class Node:
                     self._forward(found, now_ns)
                 case Undecodable():
                     self._report_undecodable(found, now_ns)
+            self._calm_down(now_ns)  # the next message of a row may be about what this one has begun
         self._settle(now_ns)
 
     def device_result(self, result: Message, now_ns: Instant) -> None:
@@ -152,8 +153,7 @@ class Node:
         routes = make_routes(configuration)
         self.machines.qarp.reconfigure(configuration.segments, configuration.statics, now_ns)
         self.machines.routes.become(routes)
-        self.machines.unit.admission.rules = configuration.rules
-        self.machines.unit.parameters = configuration.unit
+        self.machines.unit.reconfigure(configuration.unit, configuration.rules)
         self.configuration = configuration
         self._recall.keep(configuration.neighbours)
         for neighbour in configuration.neighbours:
@@ -214,14 +214,18 @@ class Node:
 
     def _settle(self, now_ns: Instant) -> None:
         while True:
-            self._collect()
-            while self._effects:
-                self._carry_out_all(now_ns)
-                self._collect()
+            self._calm_down(now_ns)
             self._egress.pump(now_ns)
             self._drop_failed_flows(now_ns)
             if not self._effects and not self._egress.wanted:
                 return
+
+    def _calm_down(self, now_ns: Instant) -> None:
+        """Carry out effects, and the effects of those, until none is left."""
+        self._collect()
+        while self._effects:
+            self._carry_out_all(now_ns)
+            self._collect()
 
     def _collect(self) -> None:
         for machine in self.machines.all:

@@ -14,7 +14,8 @@ Ends
 6. A living end of a unit ends once, at its deadline at the latest: a key, a failure, or its application gave it up.
    Nothing is told about it afterwards.
 7. Nobody is given a request twice, not even in another life.
-8. Pairs have the same number and the same frame at both ends, and on ideal links outcomes that fit.
+8. Pairs have the same number and the same frame at both ends, a fidelity not below what was asked for that is
+   estimated as it truly is, and on ideal links outcomes that fit.
 9. On ideal links no test round shows an error, and no confirmation fails.
 
 Rest
@@ -30,7 +31,7 @@ from typing import Any
 
 from qstack.base.effects import Log, Severity
 from qstack.base.errors import ErrorCode
-from qstack.base.units import MILLISECOND_NS
+from qstack.base.units import MILLISECOND_NS, fidelity_from_wire
 from qstack.node.node import Node
 from qstack.quantum.bell import disagrees
 from qstack.testing.record import End, Record, Unit
@@ -41,6 +42,8 @@ from qstack.wire.unit import UnitKind
 __all__ = ["busy", "check_devices", "check_nodes", "check_units", "held"]
 
 _LATE_NS = 100 * MILLISECOND_NS  # what clocks that differ, and the way to an application, may add to a deadline
+_ROUNDING = 2e-5  # of a fidelity on the wire
+_ESTIMATE_ERROR = 1e-3
 _ACCUSATIONS = (".violations", ".not_encrypted", ".source_refused", ".unserved_protocol", "end.refused")
 
 
@@ -48,7 +51,11 @@ def check_units(scenario: Scenario, record: Record) -> Iterator[str]:
     """Invariants 1 to 9."""
     for unit in record.units.values():
         name = f"unit {unit.plan.number} ({unit.plan.opener} to {unit.plan.server})"
-        for fault in (*_keys(unit), *_ending(unit), *_pairs(unit), *_ideal(unit)):
+        for fault in (*_keys(unit), *_ending(unit), *_pairs(unit)):
+            yield f"{name}: {fault}"
+        for fault in () if scenario.noisy else _ideal(unit):
+            yield f"{name}: {fault}"
+        for fault in (*_deadlines(unit), *_estimates(unit)) if scenario.timely else ():
             yield f"{name}: {fault}"
         if scenario.mood is Mood.CALM:
             for fault in _calm(unit):
@@ -90,9 +97,24 @@ def _ending(unit: Unit) -> Iterator[str]:
             yield f"the {where} was told {words} times that it is over"
         if not words and end.gave_up_ns is None and not _died(end):
             yield f"the {where} was never told that it is over"
+
+
+def _deadlines(unit: Unit) -> Iterator[str]:
+    for end in unit.ends:
         for at_ns, _ in (*end.delivered, *end.failed):
             if at_ns > unit.plan.end_ns + _LATE_NS:
-                yield f"the {where} was told {(at_ns - unit.plan.end_ns) / 1e6:.1f} ms after the deadline"
+                late_ms = (at_ns - unit.plan.end_ns) / 1e6
+                yield f"the {'head' if end.is_head else 'tail'} was told {late_ms:.1f} ms after the deadline"
+
+
+def _estimates(unit: Unit) -> Iterator[str]:
+    for end in unit.ends:
+        for pair in end.pairs:
+            told, truth = fidelity_from_wire(pair.fidelity), end.truths.get(pair.pair)
+            if told < unit.plan.min_fidelity - _ROUNDING:
+                yield f"pair {pair.pair} has fidelity {told}, asked for is {unit.plan.min_fidelity}"
+            if truth is not None and abs(told - truth) > _ESTIMATE_ERROR:
+                yield f"pair {pair.pair} has fidelity {truth:.4f}, estimated is {told:.4f}"
 
 
 def _pairs(unit: Unit) -> Iterator[str]:
@@ -115,12 +137,12 @@ def _entanglement(unit: Unit, head: End, tail: End) -> Iterator[str]:
             continue
         if theirs != pair.bell_index:
             yield f"pair {pair.pair} has frame {pair.bell_index} at the head, {theirs} at the tail"
-        outcomes = [end.outcomes[pair.pair] for end in (head, tail) if pair.pair in end.outcomes]
-        if len(outcomes) == 2 and outcomes[0] ^ outcomes[1] != disagrees(pair.bell_index, unit.plan.basis):
-            yield f"pair {pair.pair} in frame {pair.bell_index}, basis {unit.plan.basis}: outcomes {outcomes}"
 
 
 def _ideal(unit: Unit) -> Iterator[str]:
+    for head in unit.heads:
+        for tail in unit.tails:
+            yield from _correlations(unit, head, tail)
     for end in unit.ends:
         for _, delivered in end.delivered:
             if delivered.errors:
@@ -128,6 +150,13 @@ def _ideal(unit: Unit) -> Iterator[str]:
         for _, failed in end.failed:
             if failed.reason == ErrorCode.CONFIRMATION_FAILED:
                 yield f"no confirmation on ideal links: {failed.text}"
+
+
+def _correlations(unit: Unit, head: End, tail: End) -> Iterator[str]:
+    for pair in head.pairs:
+        outcomes = [end.outcomes[pair.pair] for end in (head, tail) if pair.pair in end.outcomes]
+        if len(outcomes) == 2 and outcomes[0] ^ outcomes[1] != disagrees(pair.bell_index, unit.plan.basis):
+            yield f"pair {pair.pair} in frame {pair.bell_index}, basis {unit.plan.basis}: outcomes {outcomes}"
 
 
 def _calm(unit: Unit) -> Iterator[str]:
@@ -157,7 +186,7 @@ def held(node: Node) -> dict[str, int]:
     link = machines.link.describe()
     kept = {
         "units": len(machines.unit.describe()),
-        "measurements": len(machines.unit._batches) + len(machines.unit._waiting),
+        "measurements": machines.unit.open_measurements,
         "unit timers": int(machines.unit.next_deadline() is not None),
         "circuits": len(machines.circuit.describe()),
         "labels": len(machines.circuit._around.labels),

@@ -7,6 +7,7 @@ actions. Its effects go to the list that it shares with its machine.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 from typing import Any
 
 from qstack.base.bell import Basis
@@ -16,11 +17,12 @@ from qstack.base.ids import CircuitId, Qna, QubitId
 from qstack.base.services import CircuitReady, EndPairReady, QubitsFreed, ReleaseCircuit
 from qstack.base.units import fidelity_to_wire
 from qstack.proto.unit.key import KeyPlan
+from qstack.proto.unit.params import CONTEXT_OCTETS
 from qstack.wire.control import Delivered, Failed, PairDelivered, PairOutcome, PairsMeasured
-from qstack.wire.unit import UnitClose, UnitKind, UnitRequest
+from qstack.wire.unit import UnitAccept, UnitClose, UnitKind, UnitRequest
 from qstack.wire.urn import UnitIdentifier
 
-__all__ = ["Asked", "Ending", "HeldPair", "Outcome", "Surroundings", "UnitEnd"]
+__all__ = ["Asked", "Ending", "HeldPair", "Outcome", "Surroundings", "UnitEnd", "unit_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,8 @@ class UnitEnd:
             quality_fidelity=fidelity_to_wire(min(1.0, self.mean_fidelity)), tests=self.tests, errors=self.errors,
             key=key,
         ))  # fmt: skip
+
+
+def unit_context(identifier: UnitIdentifier, request: UnitRequest, accept: UnitAccept) -> bytes:
+    """What binds the circuit to this establishment of the unit (UNIT-4.2-2)."""
+    return sha256(identifier.digest() + request.nonce + accept.nonce).digest()[:CONTEXT_OCTETS]

@@ -6,7 +6,7 @@ from enum import Enum
 from qstack.base.services import RequestCircuit
 from qstack.base.time import Instant
 from qstack.base.units import fidelity_from_wire
-from qstack.proto.unit.end import Outcome, UnitEnd
+from qstack.proto.unit.end import Outcome, UnitEnd, unit_context
 from qstack.proto.unit.key import Raw, bits_to_octets, flag_octets, flags_of
 from qstack.proto.unit.states import HEAD, HeadState
 from qstack.wire.unit import KeyConfirm, KeyConfirmed, Rounds, UnitAccept, UnitDelivered
@@ -29,6 +29,7 @@ class HeadUnit(UnitEnd):
         return HeadState.OVER
 
     def _act_ask_circuit(self, accept: UnitAccept) -> None:
+        self.context = unit_context(self.identifier, self.request, accept)
         self.around.effects.append(RequestCircuit(
             self.remote, self.context, self.request.pairs, fidelity_from_wire(self.request.min_fidelity),
             self.deadline_ns,

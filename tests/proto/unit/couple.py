@@ -24,8 +24,8 @@ from qstack.proto.unit.machine import UnitMachine
 from qstack.proto.unit.params import UnitParameters
 from qstack.quantum.bell import disagrees
 from qstack.wire.control import ClaimEndpoint, Delivered, Failed, OpenUnit
-from qstack.wire.twin import Measure, Measured, Outcome, Status
-from qstack.wire.unit import UnitKind
+from qstack.wire.twin import Measure, Measured, Outcome, Refused, Status
+from qstack.wire.unit import UnitKind, UnitRequest
 from qstack.wire.urn import parse_urn
 
 ALICE, BOB = make_qna(64512, 1), make_qna(64513, 2)
@@ -66,6 +66,8 @@ class Couple:
     held: dict[Qna, set[int]] = field(default_factory=lambda: {ALICE: set(), BOB: set()})
     carried: int = 0
     cut_after: int | None = None
+    device_refuses: bool = False
+    requests: list[UnitRequest] = field(default_factory=list)
     open_circuit: tuple[CircuitId, bytes] | None = None
     seen: dict[tuple[int, int], int] = field(default_factory=dict)  # (qubit, basis) -> head's or tail's outcome
     frames: dict[int, int] = field(default_factory=dict)
@@ -87,6 +89,10 @@ class Couple:
         self.request(BOB, ClaimEndpoint(request=1, urn="urn:qkd:quditto:emulator:ipsec:controller"))
         urns = (ENDPOINT_A, ENDPOINT_B, f"urn:qkd:lifecycle?=size={size}&valid-until=1800000000")
         self.request(ALICE, OpenUnit(**({"request": 7, "kind": kind, "urn": urns} | changes)))
+
+    def opened(self) -> UnitRequest:
+        """The last request that travelled."""
+        return self.requests[-1]
 
     def request(self, node: Qna, message: Any) -> None:
         self.machines[node].request(message, 1, 1000, Instant(self.now))
@@ -110,12 +116,18 @@ class Couple:
         match effect:
             case SendMessage(seal=Seal.END):
                 self.carried += 1
+                if isinstance(effect.message, UnitRequest):
+                    self.requests.append(effect.message)
                 if self.cut_after is None or self.carried <= self.cut_after:
                     self.wires.append((own, effect.destination, effect.message))
             case TellClient():
                 self.told[own].append(effect.message)
             case RequestCircuit():
                 self._make_circuit(effect)
+            case CallDevice(request=Measure() as measure) if self.device_refuses:
+                refusal = Refused(request_id=measure.request_id, status=Status.EARLY, completed_at=DomainTime(0),
+                                  deliver_at=DomainTime(0))  # fmt: skip
+                machine.on_device_result(refusal, Instant(self.now))
             case CallDevice(request=Measure() as measure):
                 self.held[own] -= {item.qubit for item in measure.measurements}
                 outcomes = tuple(Outcome(status=Status.OK, bit=self._measure(own, item.qubit, item.basis))

@@ -2,7 +2,9 @@
 
 import pytest
 
-from qstack.base.errors import ErrorCode
+from qstack.base.effects import Seal, Sender
+from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.time import Instant
 from qstack.base.units import MINUTE_NS, SECOND_NS
 from qstack.proto.unit.states import HEAD, TAIL, HeadState, TailState
 from qstack.wire.control import (
@@ -18,8 +20,8 @@ from qstack.wire.control import (
     ReleasePairs,
     UnitStarted,
 )
-from qstack.wire.unit import UnitKind
-from tests.proto.unit.couple import ALICE, BOB, ENDPOINT_A, ENDPOINT_B, Couple
+from qstack.wire.unit import UnitAccept, UnitKind
+from tests.proto.unit.couple import ALICE, ARRIVAL, BOB, ENDPOINT_A, ENDPOINT_B, Couple
 
 
 def refusal(couple: Couple) -> Refused:
@@ -161,3 +163,24 @@ def test_unit_closed_at_one_end_tells_the_other_that_it_was_cancelled() -> None:
     couple.request(ALICE, CloseUnit(unit=started.unit))
     (failure,) = couple.failures(BOB)
     assert failure.reason == ErrorCode.CANCELLED
+
+
+def test_unit_second_accept_is_refused_and_leaves_the_first_in_force() -> None:
+    couple = Couple()
+    couple.open(UnitKind.PAIRS, size=2)
+    before = couple.told[ALICE][:]
+    stray = UnitAccept(request=couple.opened().request, nonce=bytes(16))
+    with pytest.raises(PeerViolation):
+        couple.machines[ALICE].receive(stray, Sender(BOB, Seal.END, ARRIVAL, BOB), Instant(couple.now))
+    assert couple.told[ALICE] == before
+    couple.request(ALICE, CloseUnit(unit=next(m.unit for m in before if isinstance(m, UnitStarted))))
+    assert couple.open_circuit is None, "the circuit is still known by the first accept's context"
+
+
+def test_unit_measurements_that_the_device_refuses_give_their_memories_back() -> None:
+    couple = Couple(device_refuses=True)
+    couple.open()
+    couple.pass_time(10 * MINUTE_NS)
+    assert couple.held == {ALICE: set(), BOB: set()}
+    assert not couple.keys(ALICE) and [f.reason for f in couple.failures(ALICE)] == [ErrorCode.TIMEOUT]
+    assert couple.machines[ALICE].open_measurements == 0
