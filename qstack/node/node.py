@@ -39,6 +39,7 @@ from qstack.node.configuration import NodeConfiguration
 from qstack.node.counters import Counters
 from qstack.node.egress import Egress, Outbound
 from qstack.node.flows import Flows
+from qstack.node.forwarding import Forwarder
 from qstack.node.ingress import Forwardable, Ingress, Received, Undecodable
 from qstack.node.recall import Recall
 from qstack.node.switchboard import SERVED_BY, Room
@@ -82,6 +83,7 @@ class Node:
         hop, end = self.machines.hop_session, self.machines.end_session
         self._ingress = Ingress(self.own, hop, end, self._flows, self.counters)
         self._egress = Egress(self.own, self.machines.routes, hop, end, self._flows, self.counters)
+        self._forwarder = Forwarder(self.own, self.machines.routes)
         self._effects: deque[Any] = deque()
         self._device_calls: list[Message] = []
         self._client_messages: list[tuple[int, Message]] = []
@@ -327,18 +329,12 @@ class Node:
             self._effects.append(PeerHeard(sender.neighbour, sender.arrival.source))
 
     def _forward(self, found: Forwardable, now_ns: Instant) -> None:
-        header = found.header
-        next_hop = self.machines.routes.next_hop(header.destination)
-        if header.hop_limit <= 1:
-            self._refuse_forward(found, ErrorCode.HOP_LIMIT, now_ns)
-        elif next_hop is None or next_hop == found.neighbour:
-            self._refuse_forward(found, ErrorCode.NO_ROUTE, now_ns)
-        elif header.next_protocol not in (Protocol.END, Protocol.SESSION, Protocol.HEADER):
-            self._refuse_forward(found, ErrorCode.NOT_ALLOWED, now_ns)
-        else:
-            self.counters.add("datagrams.forwarded")
-            forwarded = header.replace(hop_limit=header.hop_limit - 1, label=0)
-            self._egress.forward(forwarded, found.payload, next_hop, now_ns)
+        decided = self._forwarder.decide(found.header, found.neighbour, self.timescale.domain(now_ns))
+        if isinstance(decided, ErrorCode):
+            self._refuse_forward(found, decided, now_ns)
+            return
+        self.counters.add("datagrams.forwarded")
+        self._egress.forward(decided.header, found.payload, decided.next_hop, now_ns)
 
     def _refuse_forward(self, found: Forwardable, reason: ErrorCode, now_ns: Instant) -> None:
         self.counters.add(f"forward.{reason.name.lower()}")

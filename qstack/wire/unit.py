@@ -75,8 +75,8 @@ class Rounds(Message, protocol=Protocol.UNIT, code=4, reliable=True, confidentia
     """Which rounds an end has measured, and what it saw in those that are tests.
 
     `present` and `outcomes` are bit strings, most significant bit first: bit n of `present` says whether round
-    `first + n` was measured; `outcomes` has one bit for each present test round, in order. Told by the head first; the tail
-    answers with the rounds that both have.
+    `first + n` was measured; `outcomes` has one bit for each present test round, in order. Told by the head first; the
+    tail answers with the rounds that both have.
     """
 
     request: int = u32("of the request", req="UNIT-4.3-1", form=Form.HEX)
