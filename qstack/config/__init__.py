@@ -5,8 +5,3 @@ written, `reading` and `writing` go between TOML and those values, `node_rules` 
 value can be judged by. `loading` joins them: a file is accepted whole or refused with all of its problems at once.
 `expansion` turns a laboratory's topology into the files of its nodes and of its twin.
 """
-
-from qstack.config.loading import load_node, load_topology, load_twin
-from qstack.config.problem import ConfigurationError, Problem
-
-__all__ = ["ConfigurationError", "Problem", "load_node", "load_topology", "load_twin"]

@@ -7,6 +7,7 @@ from msgspec import field
 
 from qstack.base.ids import Qna, QubitId, format_qna
 from qstack.base.locator import Locator
+from qstack.config.place import DEFAULT_CONTROL
 from qstack.config.value import (
     Fingerprint,
     InputFile,
@@ -24,7 +25,6 @@ __all__ = ["Anchor", "Capture", "Chance", "Clock", "Control", "Device", "Endpoin
             "Neighbour", "NodeFile", "Own", "Pin", "Route", "Segment", "Session",
            "Station"]  # fmt: skip
 
-DEFAULT_CONTROL = "/run/qstack/qstackd.sock"
 MAXIMUM_AS = (1 << 32) - 1
 MAXIMUM_MEMORIES = 1 << 20
 

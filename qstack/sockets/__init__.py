@@ -2,17 +2,17 @@
 
     import qstack.sockets as qs
 
-    async with qs.open_node("/run/qstack/qstackd.sock") as node:
+    async with qs.open_node() as node:
         unit = await node.open_unit([ENDPOINT, PEER, LIFECYCLE])
         key = await unit.key()
 
-`qstack.sockets` is the trio form; `qstack.sockets.blocking` has the same verbs for programs without an event loop. Both
-are thin: what is said and what it means is in `conversation`, which touches no socket.
+`open_node` is for trio, `qstack.sockets.blocking` has the same verbs without an event loop, `qstackctl unit` is the
+form for shells. All run the generators of `verbs` on the sans-IO `client`.
 """
 
-from qstack.sockets.conversation import ConnectionLost, RequestRefused, UnitFailed
-from qstack.sockets.node import Node, Unit, open_node
-from qstack.sockets.values import Key, MeasuredPair, Pair, Quality, UnitKind
+from qstack.sockets.errors import ConnectionLost, EndpointRefused, PairLost, RequestRefused, UnitFailed, UnitRefused
+from qstack.sockets.node import Node, Pair, Unit, open_node
+from qstack.sockets.values import Key, MeasuredPair, Quality, UnitKind
 
-__all__ = ["ConnectionLost", "Key", "MeasuredPair", "Node", "Pair", "Quality", "RequestRefused", "Unit", "UnitFailed",
-           "UnitKind", "open_node"]  # fmt: skip
+__all__ = ["ConnectionLost", "EndpointRefused", "Key", "MeasuredPair", "Node", "Pair", "PairLost", "Quality",
+           "RequestRefused", "Unit", "UnitFailed", "UnitKind", "UnitRefused", "open_node"]  # fmt: skip

@@ -1,21 +1,20 @@
-"""What applications get."""
+"""What an application receives, and how it names what it wants."""
 
-import os
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from qstack.base.bell import Basis, BellIndex
+from qstack.base.errors import LocalMisuse
+from qstack.base.ids import QubitId
 from qstack.base.time import DomainTime
 from qstack.wire.unit import UnitKind
 
-__all__ = ["DEFAULT_SOCKET", "Key", "MeasuredPair", "Pair", "Quality", "UnitKind", "default_socket", "read_basis",
-           "read_kind"]  # fmt: skip
-
-DEFAULT_SOCKET = "/run/qstack/qstackd.sock"
+__all__ = ["Key", "MeasuredPair", "Pair", "PairTold", "Quality", "UnitKind", "read_basis", "read_kind"]
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How the pairs behind a key were: how many, their mean estimated fidelity, and the test rounds that disagreed."""
+    """How a key was made: end-to-end pairs, their mean estimated fidelity, test rounds, and those that disagreed."""
 
     pairs: int
     mean_fidelity: float
@@ -25,11 +24,10 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A shared key.
+    """Bits that both ends share, most significant first, the last octet filled with zeros. Never shown by repr.
 
-    `octets`: the bits, most significant first, the last octet filled with zeros. `confirmed`: the other end is known to
-    hold the same; when False it may have learned nothing, and never anything else. `secret`: False when a chosen seed
-    took part, so that the key is for tests alone.
+    `confirmed`: the other end is known to hold the same bits; when False it may have learned nothing, and never
+    anything else. `secret`: False when a chosen seed took part, so that the key is for tests alone.
     """
 
     octets: bytes = field(repr=False)
@@ -37,53 +35,97 @@ class Key:
     secret: bool
     quality: Quality
 
+    def __bytes__(self) -> bytes:
+        return self.octets
+
     def hex(self) -> str:
-        """The key in hexadecimal digits."""
+        """The bits as hexadecimal digits."""
         return self.octets.hex()
+
+    def sha256(self) -> str:
+        """SHA-256 of the octets as hexadecimal digits: to compare keys without showing them."""
+        return sha256(self.octets).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """This end's half of an end-to-end pair.
-
-    `number` is the same at the other end. The state is |`bell_index`> up to noise; the frame is never corrected
-    implicitly. `fidelity` is the estimate towards it, made for the instant `as_of` (TAI nanoseconds).
-    """
+class PairTold:
+    """What the node told of a pair."""
 
     number: int
+    qubit: QubitId
     bell_index: BellIndex
     fidelity: float
     as_of: DomainTime
-    qubit: int
+
+
+class Pair:
+    """This end's half of an end-to-end pair; `qstack.sockets.node` and `.blocking` add what can be done with it."""
+
+    def __init__(self, told: PairTold) -> None:
+        self.told = told
+
+    def __repr__(self) -> str:
+        return f"<Pair {self.number} {self.bell_index.name} fidelity {self.fidelity:.4f}>"
+
+    @property
+    def number(self) -> int:
+        """The same number at the other end."""
+        return self.told.number
+
+    @property
+    def bell_index(self) -> BellIndex:
+        """Which Bell state the pair is, up to noise. The frame is never corrected implicitly."""
+        return self.told.bell_index
+
+    @property
+    def fidelity(self) -> float:
+        """Estimated, towards that Bell state, at `as_of`."""
+        return self.told.fidelity
+
+    @property
+    def as_of(self) -> DomainTime:
+        """Instant of the estimate (TAI nanoseconds)."""
+        return self.told.as_of
+
+    @property
+    def qubit(self) -> QubitId:
+        """The device's handle: with it an operator of the twin sees the true state."""
+        return self.told.qubit
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPair:
-    """The raw outcome (0 or 1) of measuring this end's half of pair `number`."""
+    """This end's half of pair `number`, measured. `outcome`: 0 or 1, raw; 0 stands for eigenvalue +1."""
 
     number: int
     basis: Basis
     outcome: int
+    bell_index: BellIndex
+
+    @property
+    def in_frame(self) -> int:
+        """The outcome as if the pair had been |Phi+>: what one of the two ends, and only one, uses.
+
+        Then both ends agree in X and in Z, and differ in Y (unit note, section 5).
+        """
+        x_part, z_part = self.bell_index >> 1, self.bell_index & 1
+        flips = {Basis.Z: x_part, Basis.X: z_part, Basis.Y: x_part ^ z_part}  # a Pauli turns what it anticommutes with
+        return self.outcome ^ flips[self.basis]
 
 
 def read_basis(basis: Basis | str) -> Basis:
-    """`"X"`, `"Y"`, `"Z"` or a `Basis`. Raises ValueError naming the three."""
-    if isinstance(basis, str):
-        if basis.upper() not in Basis.__members__:
-            raise ValueError(f"basis {basis!r}: there are X, Y and Z")
-        return Basis[basis.upper()]
-    return Basis(basis)
+    """`"X"`, `"Y"`, `"Z"` or a `Basis`. Raises `LocalMisuse` naming the three."""
+    if isinstance(basis, Basis):
+        return basis
+    if basis.upper() not in Basis.__members__:
+        raise LocalMisuse(f"basis {basis!r}: there are X, Y and Z")
+    return Basis[basis.upper()]
 
 
 def read_kind(kind: UnitKind | str) -> UnitKind:
-    """`"key"`, `"pairs"` or a `UnitKind`. Raises ValueError naming the two."""
-    if isinstance(kind, str):
-        if kind.upper() not in UnitKind.__members__:
-            raise ValueError(f"kind {kind!r}: there are key and pairs")
-        return UnitKind[kind.upper()]
-    return UnitKind(kind)
-
-
-def default_socket() -> str:
-    """The daemon's socket: `QSTACK_SOCKET` of the environment, or where a system daemon listens."""
-    return os.environ.get("QSTACK_SOCKET", DEFAULT_SOCKET)
+    """`"key"`, `"pairs"` or a `UnitKind`. Raises `LocalMisuse` naming the two."""
+    if isinstance(kind, UnitKind):
+        return kind
+    if kind.upper() not in UnitKind.__members__:
+        raise LocalMisuse(f"kind {kind!r}: there are key and pairs")
+    return UnitKind[kind.upper()]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qstack.base.ids import Qna, as_number, parse_qna
-from qstack.config import load_node, load_topology, load_twin
 from qstack.config.expansion import Expansion, ca_folder, consecutive_addresses, expand, loopback_start, node_folder
 from qstack.config.hardware import SingleClick, expected_states, link_model
+from qstack.config.loading import load_node, load_topology, load_twin
 from qstack.config.node import NodeFile
 from qstack.config.topology import LabLink, LabNode, Laboratory, TopologyFile
 from qstack.config.writing import to_toml

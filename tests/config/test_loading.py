@@ -9,7 +9,8 @@ import pytest
 
 from qstack.base.ids import parse_qna
 from qstack.base.locator import parse_locator
-from qstack.config import ConfigurationError, load_node, load_topology, load_twin
+from qstack.config.loading import load_node, load_topology, load_twin
+from qstack.config.problem import ConfigurationError
 from qstack.proto.link.params import LinkParameters
 from qstack.proto.qarp.params import QarpParameters
 from tests.config.files import NODE, TOPOLOGY, TWIN, write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qstack.config import load_node
+from qstack.config.loading import load_node
 from qstack.config.tuning import tuned
 from qstack.proto.link.params import LinkParameters
 from qstack.proto.session.params import SessionParameters

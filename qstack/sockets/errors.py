@@ -1,0 +1,53 @@
+"""What can go wrong for an application, by blame.
+
+`RequestRefused` and its kinds are `LocalMisuse`: the node did not do what was asked, its text says how to mend it, and
+nothing has changed. The others are nobody's misuse.
+"""
+
+from qstack.base.errors import ErrorCode, LocalMisuse, QstackError
+from qstack.base.ids import Qna, format_qna
+
+__all__ = ["ConnectionLost", "EndpointRefused", "PairLost", "RequestRefused", "UnitFailed", "UnitRefused"]
+
+
+class RequestRefused(LocalMisuse):
+    """The node refused a request. `reason`: why, as a code; `text`: what, where, and how to mend it."""
+
+    def __init__(self, reason: ErrorCode, text: str) -> None:
+        super().__init__(f"{text or 'refused'} ({reason.name})", reason)
+        self.text = text
+
+
+class EndpointRefused(RequestRefused):
+    """This application may not serve the endpoint."""
+
+
+class UnitRefused(RequestRefused):
+    """The node did not begin to establish the unit."""
+
+
+class UnitFailed(QstackError):
+    """A unit ended without its delivery; all that it held is released.
+
+    `reason`: why, as a code; `text`: for people; `refused_by`: the node that refused, or the border that speaks for its
+    domain, None where nobody did.
+    """
+
+    def __init__(self, reason: ErrorCode, text: str, refused_by: Qna | None) -> None:
+        place = "" if refused_by is None else f", by {format_qna(refused_by)}"
+        super().__init__(f"{text or 'unit failed'} ({reason.name}{place})")
+        self.reason = reason
+        self.text = text
+        self.refused_by = refused_by
+
+
+class PairLost(QstackError):
+    """The device could not measure a pair any more."""
+
+    code = ErrorCode.NO_RESOURCES
+
+
+class ConnectionLost(QstackError):
+    """The connection to the daemon is over, and with it all units that it carried."""
+
+    code = ErrorCode.SESSION_LOST
