@@ -10,8 +10,10 @@ from qstack.dissect.capture import read_capture
 from qstack.wire.header import decode_header_untrusted
 
 pytest.importorskip("scapy")
-FIELDS = ("qstack.source", "qstack.destination", "qstack.epoch", "qstack.packet_number", "qstack.hop_limit", "qstack.label",
-          "qstack.message", "qstack.unit.urn")  # fmt: skip
+FIELDS = ("qstack.source", "qstack.destination", "qstack.epoch", "qstack.packet_number", "qstack.hop_limit",
+          "qstack.label", "qstack.message", "qstack.unit.urn")  # fmt: skip
+WRONG = "_ws.malformed or qstack.malformed or qstack.failure or _ws.lua.error"
+UNIT = "urn:qkd:madqci:ccips?=nonce=177923,urn:qkd:quditto:emulator:ipsec:controller?=nid=af33017,"
 
 
 def read_by_tshark(root: Path, tshark: str, *arguments: str) -> list[str]:
@@ -25,7 +27,7 @@ def test_demo_capture_every_packet_is_named_and_nothing_is_wrong(root: Path, tsh
     columns = read_by_tshark(root, tshark, "-T", "fields", "-e", "_ws.col.Protocol", "-e", "_ws.col.Info")
     assert len(columns) > 300
     assert all(line.startswith("QSTACK\t") and line.split("\t")[1] for line in columns)
-    assert read_by_tshark(root, tshark, "-Y", "_ws.malformed or qstack.malformed or qstack.failure or _ws.lua.error") == []
+    assert read_by_tshark(root, tshark, "-Y", WRONG) == []
 
 
 def test_demo_capture_tshark_scapy_and_codec_agree_packet_by_packet(root: Path, tshark: str) -> None:
@@ -53,8 +55,8 @@ def test_demo_capture_tshark_scapy_and_codec_agree_packet_by_packet(root: Path, 
 
 
 def test_demo_capture_shows_the_draft_s_unit_and_answers_know_their_questions(root: Path, tshark: str) -> None:
-    [first, *_] = read_by_tshark(root, tshark, "-Y", 'qstack.unit.urn contains "ccips"', "-T", "fields", "-e", FIELDS[-1])
-    assert first.startswith("urn:qkd:madqci:ccips?=nonce=177923,urn:qkd:quditto:emulator:ipsec:controller?=nid=af33017,")
+    wanted = ("-Y", 'qstack.unit.urn contains "ccips"', "-T", "fields", "-e", FIELDS[-1])
+    assert read_by_tshark(root, tshark, *wanted)[0].startswith(UNIT)
     for answer in ("UnitAccept", "Reserved", "CreateAck"):
         linked = read_by_tshark(root, tshark, "-Y", f'qstack.message == "{answer}" and qstack.request_in')
         assert len(linked) == 4, answer
