@@ -62,7 +62,11 @@ class Handshake(Interface):
 
 
 class HandshakeFactory(Interface):
-    """Makes handshakes with the node's own certificate and trust."""
+    """Makes handshakes with the node's own certificate and trust.
+
+    A handshake never has both its sides from one factory: such a server fails before it has said anything, so nobody
+    can prove a node to itself by relaying what it says, under whatever name (SESSION-6.6-3).
+    """
 
     def client(self, expected: Qna | None) -> Handshake:
         """The side that speaks first. `expected`: the only node that is accepted, None for any trusted one."""

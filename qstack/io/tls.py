@@ -7,7 +7,13 @@ is no door in pyOpenSSL to `SSL_CTX_set_num_tickets`), and it never leaves this 
 OpenSSL's own verdict on certificates is replaced by the injected verifier (`qstack.pki.trust`), which is asked while
 the handshake runs: a client shows its certificate only to a server that it believes. The library offers X25519MLKEM768
 first where its OpenSSL knows it (3.5 and later).
+
+A server knows a call of its own factory by the random of the ClientHello (RFC 8446 section 4.1.2): who relays a call
+can change how its records are cut, but not the random, over which both sides' Finished is computed.
 """
+
+from collections.abc import Container
+from weakref import WeakValueDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,6 +28,7 @@ __all__ = ["HYBRID_GROUP", "TlsHandshake", "TlsHandshakeFactory"]
 
 HYBRID_GROUP = "X25519MLKEM768"
 _READ_OCTETS = 16_384
+_OWN_CALL = "this node itself has begun the handshake"
 _CANNOT_HAPPEN = "OpenSSL asked for no certificate"
 
 
@@ -38,17 +45,21 @@ class TlsHandshakeFactory:
         self._verify = verify
         self._require_hybrid = require_hybrid
         self._context = _make_context(certificate_der, private_key_der)
+        self._calls: WeakValueDictionary[bytes, TlsHandshake] = WeakValueDictionary()  # under way, by their random
 
     def client(self, expected: Qna | None) -> "TlsHandshake":
         """The side that speaks first."""
-        return self._make(expected, client=True)
+        call = self._make(expected, client=True)
+        self._calls[call.random] = call
+        return call
 
     def server(self) -> "TlsHandshake":
         """The side that answers."""
         return self._make(None, client=False)
 
     def _make(self, expected: Qna | None, *, client: bool) -> "TlsHandshake":
-        return TlsHandshake(SSL.Connection(self._context, None), self._verify, expected, client, self._require_hybrid)
+        connection = SSL.Connection(self._context, None)
+        return TlsHandshake(connection, self._verify, expected, client, self._require_hybrid, self._calls)
 
 
 class TlsHandshake:
@@ -56,13 +67,14 @@ class TlsHandshake:
 
     def __init__(
         self, connection: SSL.Connection, verify: PeerVerifier, expected: Qna | None, is_client: bool,
-        require_hybrid: bool,
+        require_hybrid: bool, own_calls: Container[bytes],
     ) -> None:  # fmt: skip
         self._connection = connection
         self._verify = verify
         self._expected = expected
         self._is_client = is_client
         self._require_hybrid = require_hybrid
+        self._own_calls = own_calls
         self._identity: PeerIdentity | None = None
         self._done = False
         self._failed = ""
@@ -82,7 +94,10 @@ class TlsHandshake:
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
-            return
+            if self._is_client or self.random not in self._own_calls:
+                return
+            self._failed = _OWN_CALL
+            self.take()  # its answer, which nobody gets
         except SSL.Error as error:
             if not self._failed:  # else it is the verifier that made OpenSSL stop
                 self._failed = f"TLS: {_first_reason(error)}"
@@ -108,6 +123,11 @@ class TlsHandshake:
     def failed(self) -> str:
         """Why it cannot be completed; empty while it can."""
         return self._failed
+
+    @property
+    def random(self) -> bytes:
+        """What the client has begun with; a server knows it when it has answered."""
+        return self._connection.client_random() or b""
 
     @property
     def group(self) -> str:

@@ -6,9 +6,10 @@ are shown; the exporter agrees at both ends and with nobody else's handshake. Wh
 somebody who reads or forges. `sizes` may be changed to try other segmentations.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from weakref import WeakValueDictionary
 
 from qstack.base.chance import Chance
 from qstack.base.errors import PeerViolation
@@ -48,14 +49,19 @@ class FakeHandshakeFactory:
     judge: Judge = lambda identity: ""
     sizes: tuple[int, int, int] = FLIGHT_OCTETS
     _made: int = 0
+    _calls: "WeakValueDictionary[bytes, FakeHandshake]" = field(default_factory=WeakValueDictionary)
 
     def client(self, expected: Qna | None) -> "FakeHandshake":
         """The side that speaks first."""
-        return FakeHandshake(self.identity, self._next_random(), self.judge, self.sizes, expected, is_client=True)
+        random = self._next_random()
+        call = FakeHandshake(self.identity, random, self.judge, self.sizes, expected, is_client=True)
+        self._calls[random] = call
+        return call
 
     def server(self) -> "FakeHandshake":
         """The side that answers."""
-        return FakeHandshake(self.identity, self._next_random(), self.judge, self.sizes, None, is_client=False)
+        random = self._next_random()
+        return FakeHandshake(self.identity, random, self.judge, self.sizes, None, self._calls, is_client=False)
 
     def _next_random(self) -> bytes:
         self._made += 1
@@ -67,13 +73,14 @@ class FakeHandshake:
 
     def __init__(
         self, identity: PeerIdentity, random: bytes, judge: Judge, sizes: tuple[int, int, int], expected: Qna | None,
-        *, is_client: bool,
+        own_calls: Container[bytes] = (), *, is_client: bool,
     ) -> None:  # fmt: skip
         self._identity = identity
         self._random = random
         self._judge = judge
         self._sizes = sizes
         self._expected = expected
+        self._own_calls = own_calls
         self._is_client = is_client
         self._flight = 0  # the flight that comes next, whoever sends it
         self._transcript = b""
@@ -142,6 +149,9 @@ class FakeHandshake:
     def _act(self, content: bytes) -> None:
         """The flight behind us is whole; `self._flight` says which comes next."""
         if self._flight == 1:  # the server has the client's random
+            if content in self._own_calls:
+                self._failed = "this node itself has begun the handshake"
+                return
             self._send(self._random + _encode_identity(self._identity))
             return
         self._accept(content[_RANDOM_OCTETS:] if self._is_client else content)

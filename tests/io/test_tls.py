@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from qstack.base.handshake import Handshake, PeerIdentity
 from qstack.base.ids import Qna, parse_qna
@@ -140,11 +141,44 @@ def test_tls_garbage_fails_and_more_is_ignored() -> None:
     assert server.failed == reason and not server.done
 
 
-def test_tls_own_reflection_is_refused() -> None:
+OWN_CALL = "this node itself has begun the handshake"
+
+
+@pytest.mark.parametrize("expected", [ALICE, BOB, None])
+@pytest.mark.parametrize("chunk", [1 << 20, 1])
+def test_tls_own_call_is_refused_without_a_word(expected: Qna | None, chunk: int) -> None:
     alone = factory(ALICE)
-    client, server = alone.client(BOB), alone.server()
+    client, server = alone.client(expected), alone.server()
+    assert len(shake(client, server, chunk=chunk)) == 1
+    assert server.failed == OWN_CALL and not server.done and not client.done
+
+
+def test_tls_own_call_in_other_records_is_refused() -> None:
+    """Record headers of a ClientHello are not authenticated: a relay may cut it as it likes."""
+    alone = factory(ALICE)
+    client, server = alone.client(ALICE), alone.server()
+    hello = client.take()
+    version, message = hello[1:3], hello[5:]
+    for piece in (message[:20], message[20:]):  # in the middle of the random
+        server.feed(b"\x16" + version + len(piece).to_bytes(2, "big") + piece)
+    assert (server.failed, server.take()) == (OWN_CALL, b"")
+
+
+def test_tls_own_call_that_another_key_share_was_asked_for_is_refused() -> None:
+    calling, answering = factory(ALICE), factory(ALICE)  # one factory, but for what its servers want
+    answering._context.set_tmp_ecdh(ec.SECP256R1())
+    answering._calls = calling._calls
+    client, server = calling.client(ALICE), answering.server()
+    assert len(shake(client, server)) == 3, "call, HelloRetryRequest, call"
+    assert server.failed == OWN_CALL and not client.done
+
+
+def test_tls_call_of_a_clone_is_answered() -> None:
+    node = issue_node(CA, ALICE, now_unix_s=NOW, days=10)
+    one, two = (TlsHandshakeFactory(der(node), key_der(node), believing(TRUST)) for _ in range(2))
+    client, server = one.client(ALICE), two.server()
     shake(client, server)
-    assert client.failed == "certificate is that of 64512.1, not of 64512.2"
+    assert client.done and server.done and client.peer_identity().qna == ALICE
 
 
 def test_tls_required_hybrid_is_met() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from qstack.base.chance import Chance
 from qstack.base.handshake import Handshake
-from qstack.base.ids import parse_qna
+from qstack.base.ids import Qna, parse_qna
 from qstack.testing.handshake import FLIGHT_OCTETS, FakeHandshakeFactory, fake_identity
 
 ALICE, BOB, MALLORY = parse_qna("64512.1"), parse_qna("64512.2"), parse_qna("64512.66")
@@ -71,3 +71,18 @@ def test_handshake_damaged_flight_fails(flight: int) -> None:
             octets[len(octets) // 2] ^= 1
         ends[1 - number % 2].feed(bytes(octets))
     assert ends[1 - flight % 2].failed == "flight is damaged"
+
+
+@pytest.mark.parametrize("expected", [ALICE, BOB, None])
+def test_handshake_own_call_is_refused_without_a_word(expected: Qna | None) -> None:
+    alone = factory(ALICE)
+    client, server = alone.client(expected), alone.server()
+    server.feed(client.take())
+    assert server.failed == "this node itself has begun the handshake"
+    assert server.take() == b"" and not server.done
+
+
+def test_handshake_call_of_a_clone_is_answered() -> None:
+    client, server = factory(ALICE).client(ALICE), factory(ALICE, b"clone").server()
+    shake(client, server)
+    assert client.done and server.done and client.peer_identity().qna == ALICE

@@ -5,7 +5,8 @@ Laws:
 1. Nothing that is unsealed reaches a live epoch: it ends when a handshake with the same peer has completed, when the
    peer or our node says so under its keys, or when the peer is silent.
 2. A source costs nothing until it has given back a cookie, and little after (`halfopen`).
-3. Of two handshakes between two nodes the lower QNA decides which one is completed, and decides once: it completes the
+3. With our own QNA there is no epoch: whoever proves it is a rival, and a handshake with ourselves proves nothing.
+4. Of two handshakes between two nodes the lower QNA decides which one is completed, and decides once: it completes the
    other's only while it has not sent its own last flight (`_decides_for_ours`).
 """
 
@@ -80,7 +81,8 @@ class Establishment:
 
     def receive(self, message: HandshakeMessage, sender: Sender, now_ns: int) -> None:
         """A message of a handshake. What does not fit is dropped and counted: it accuses nobody."""
-        if sender.qna == self.own or not check_is_right(message, sender.qna, self.own):
+        of_ourselves = sender.qna == self.own and self.scope is Seal.END  # in HOP it may be a rival (SESSION-6.6)
+        if of_ourselves or not check_is_right(message, sender.qna, self.own):
             self.count("damaged")
             return
         match message:
@@ -148,6 +150,9 @@ class Establishment:
     # --- as responder ------------------------------------------------------------------------------------------------
 
     def _receive_initiate(self, message: Initiate, sender: Sender, now_ns: int) -> None:
+        if self._is_reflected(message):
+            self.count("reflected")
+            return
         cookie = message.option(CookieTlv)
         source = _octets(self._source(sender))
         if cookie is None or not self._jar.accepts(cookie.cookie, source, sender.qna, message, now_ns):
@@ -159,6 +164,11 @@ class Establishment:
             fragment = Fragment(message.offset, message.total, message.data)
             part = Part(0, fragment, message.initiator_epoch, len(message.encode()))
             self._take_part(session, part, now_ns)
+
+    def _is_reflected(self, message: Initiate) -> bool:
+        """Our own call, as we sent it (SESSION-6.6-3); changed on the way it is the handshake that fails."""
+        ours = self._register.by_epoch.get(message.initiator_epoch)
+        return ours is not None and ours.role is Role.INITIATOR and ours.nonce == message.nonce
 
     def _challenge(self, message: Initiate, sender: Sender, source: bytes, now_ns: int) -> None:
         challenge = CookieChallenge(
@@ -206,7 +216,7 @@ class Establishment:
         )
 
     def _decides_for_ours(self, peer: Qna) -> bool:
-        """Law 3: we are the lower, and our last flight is on its way."""
+        """Law 4: we are the lower, and our last flight is on its way."""
         ours = self._register.attempts_to(peer)
         return self.own < peer and any(each.state is SessionState.CONFIRMING for each in ours)
 
@@ -217,6 +227,9 @@ class Establishment:
         failure = failure or self._mistaken_identity(session)
         if failure:
             self._abort_session(session, failure, now_ns)
+            return
+        if session.peer == self.own:
+            self._meet_rival(session, now_ns)
             return
         self._fire(session, SessionEvent.PROVED, now_ns=now_ns)
         if session.state is SessionState.ESTABLISHED:
@@ -229,6 +242,16 @@ class Establishment:
         if proved == session.peer:
             return ""
         return f"certificate is that of {format_qna(proved)}, the header says {format_qna(session.peer)}"
+
+    def _meet_rival(self, session: Session, now_ns: int) -> None:
+        """SESSION-6.6-1: no epoch, and only who has called reports it: else both would have to give way."""
+        self._fire(session, SessionEvent.RIVAL, now_ns=now_ns)
+        self._register.remove(session)
+        self.count("rivals")
+        if session.role is Role.RESPONDER:
+            self._log(Severity.LOCAL, "own address proved by another", session, ("role", session.role.value))
+        elif session.locator is not None:
+            self._effects.append(ClaimProved(session.peer, session.locator))
 
     def _abort_session(self, session: Session, why: str, now_ns: int) -> None:
         abort = Abort(
@@ -287,7 +310,8 @@ class Establishment:
         """An attempt has come to nothing; when there is nothing else, neither is there a session."""
         if locator is not None:
             self._effects.append(ClaimRefuted(peer, locator, reason))
-        if peer not in self._register.live and not self._register.attempts_to(peer):
+        hoped_for = peer != self.own  # with a rival no session was ever to come of it
+        if hoped_for and peer not in self._register.live and not self._register.attempts_to(peer):
             self._effects.append(PeerDown(peer, self.scope, reason))
 
     # --- small change ------------------------------------------------------------------------------------------------

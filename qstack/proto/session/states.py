@@ -4,7 +4,7 @@
                                                   +-> ESTABLISHED <-> SUSPECT -> CLOSED
     responder:               GATHERING -----------+
 
-What `PROVED` and `FAILED` are decided by is the handshake: the machine looks at it after a fragment and fires them.
+What `PROVED` and `RIVAL` are decided by is the handshake: the machine looks at it after a fragment and fires them.
 Nobody is to blame for what comes unsealed, so what has no row is dropped.
 """
 
@@ -37,6 +37,7 @@ class SessionEvent(Enum):
     FRAGMENT = "a fragment of a flight has come"
     ACKNOWLEDGED = "the peer tells how much it has of our flight"
     PROVED = "the handshake is done"
+    RIVAL = "the handshake is done, and the peer has our own address"
     HEARD = "a datagram of the peer has opened"
     RETRANSMIT_DUE = "no answer yet"
     SILENCE_DUE = "nothing was heard for long"
@@ -65,6 +66,9 @@ SESSIONS: TransitionTable[SessionState, SessionEvent] = TransitionTable(
         Row(_S.GATHERING, _E.FRAGMENT, None, ("take_offer",), None),
         Row(_S.GATHERING, _E.ACKNOWLEDGED, "resume", ("repay_flight",), None),
         Row(_S.GATHERING, _E.PROVED, None, ("derive_keys", "settle"), _S.ESTABLISHED),
+        # With a rival there is no epoch: the last flight goes out once, so that it knows as well.
+        Row(_S.OFFERING, _E.RIVAL, None, ("send_flight", "erase"), _S.CLOSED),
+        Row(_S.GATHERING, _E.RIVAL, None, ("erase",), _S.CLOSED),
         # The last flight once more: the initiator has not heard that we are here.
         Row(_HEARD, _E.FRAGMENT, "greet", ("greet",), None),
         Row(_S.SUSPECT, _E.HEARD, None, ("settle",), _S.ESTABLISHED),

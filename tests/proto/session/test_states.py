@@ -52,6 +52,7 @@ ARGUMENTS = {
     SessionEvent.FRAGMENT: (Part(1, Fragment(0, 9, b"a"), Epoch(12), 100),),
     SessionEvent.ACKNOWLEDGED: (FlightAck(receiver_epoch=Epoch(11), sender_epoch=Epoch(12), flight=0, received=0), 90),
     SessionEvent.PROVED: (),
+    SessionEvent.RIVAL: (),
     SessionEvent.HEARD: (),
     SessionEvent.RETRANSMIT_DUE: (),
     SessionEvent.SILENCE_DUE: (),
@@ -93,7 +94,10 @@ def test_states_loss_ends_every_state_but_the_last() -> None:
 
 
 def test_states_nothing_that_comes_unsealed_moves_a_live_epoch() -> None:
-    unsealed = {SessionEvent.CHALLENGED, SessionEvent.ACKNOWLEDGED, SessionEvent.PROVED, SessionEvent.FRAGMENT}
+    unsealed = {
+        SessionEvent.CHALLENGED, SessionEvent.ACKNOWLEDGED, SessionEvent.PROVED, SessionEvent.RIVAL,
+        SessionEvent.FRAGMENT,
+    }  # fmt: skip
     for state in LIVE:
         for event in unsealed:
             assert all(row.next_state is None for row in SESSIONS.steps(state, event))
