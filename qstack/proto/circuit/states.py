@@ -15,7 +15,7 @@ __all__ = ["HEAD", "REPEATER", "TAIL", "CircuitEvent", "CircuitState", "TailStat
 class CircuitState(Enum):
     """A circuit at one node."""
 
-    CHECKING = "checking"  # whether this node's own links have room
+    CHECKING = "checking"  # whether this node's own links have room; they answer in the same turn, or the next
     ASKING = "asking"  # the rest of the way
     OPEN = "open"
     OVER = "over"
@@ -58,6 +58,8 @@ HEAD = TransitionTable("circuit head", (
     Row(_S.CHECKING, _E.KEPT, "fall_short", ("give_back", "tell_short"), _S.OVER),
     Row(_S.CHECKING, _E.KEPT, None, ("note_kept", "ask_downstream"), _S.ASKING),
     Row(_S.CHECKING, _E.NOT_KEPT, None, ("give_back", "tell_failed"), _S.OVER),
+    Row(_S.CHECKING, _E.LOST_BELOW, None, ("give_back", "tell_failed"), _S.OVER),
+    Row(_S.CHECKING, _E.EXPIRED, None, ("give_back", "tell_failed"), _S.OVER),
     Row(_S.ASKING, _E.RESERVED, None, ("bind", "tell_ready", "ask_pairs"), _S.OPEN),
     Row(_S.ASKING, _E.REFUSED, None, ("give_back", "tell_failed"), _S.OVER),
     Row(_S.ASKING, _E.UNANSWERED, None, ("release_below", "give_back", "tell_failed"), _S.OVER),
@@ -75,6 +77,10 @@ REPEATER = TransitionTable("circuit repeater", (
     Row(_S.CHECKING, _E.KEPT, "have_both", ("note_kept", "ask_downstream"), _S.ASKING),
     Row(_S.CHECKING, _E.KEPT, None, ("note_kept",), None),
     Row(_S.CHECKING, _E.NOT_KEPT, None, ("give_back", "refuse_above"), _S.OVER),
+    Row(_S.CHECKING, _E.LOST_BELOW, None, ("give_back", "refuse_above"), _S.OVER),
+    Row(_S.CHECKING, _E.EXPIRED, None, ("give_back", "refuse_above"), _S.OVER),
+    Row(_S.CHECKING, _E.RELEASED_ABOVE, None, ("give_back",), _S.OVER),
+    Row(_S.CHECKING, _E.LOST_ABOVE, None, ("give_back",), _S.OVER),
     Row(_S.ASKING, _E.RESERVED, None, ("bind", "answer_above", "ask_pairs"), _S.OPEN),
     Row(_S.ASKING, _E.REFUSED, None, ("give_back", "refuse_above"), _S.OVER),
     Row(_S.ASKING, _E.UNANSWERED, None, ("release_below", "give_back", "refuse_above"), _S.OVER),
@@ -93,6 +99,9 @@ _T = TailState
 TAIL = TransitionTable("circuit tail", (
     Row(_T.CHECKING, _E.KEPT, None, ("note_kept", "answer_above", "tell_ready"), _T.OPEN),
     Row(_T.CHECKING, _E.NOT_KEPT, None, ("give_back", "refuse_above"), _T.OVER),
+    Row(_T.CHECKING, _E.EXPIRED, None, ("give_back", "refuse_above"), _T.OVER),
+    Row(_T.CHECKING, _E.RELEASED_ABOVE, None, ("give_back",), _T.OVER),
+    Row(_T.CHECKING, _E.LOST_ABOVE, None, ("give_back",), _T.OVER),
     Row(_T.OPEN, _E.RELEASED_ABOVE, None, ("give_back", "tell_closed"), _T.OVER),
     Row(_T.OPEN, _E.LOST_ABOVE, None, ("give_back", "tell_closed"), _T.OVER),
     Row(_T.OPEN, _E.CANCELLED, None, ("release_above", "give_back", "tell_closed"), _T.OVER),

@@ -224,7 +224,7 @@ class LinkEnd:
                                  schedule.queue_sequence)  # fmt: skip
 
     def _check_schedule(self, schedule: Schedule) -> None:
-        if self.is_master or schedule.schedule != self._schedule + 1:
+        if self.is_master or schedule.schedule <= self._schedule:
             raise PeerViolation("a Schedule from the end that is not master, or out of order")
         if not schedule.memories or not schedule.cycles or schedule.first_cycle in self.windows.open:
             raise PeerViolation("a Schedule of nothing, or of a window that is open")

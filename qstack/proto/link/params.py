@@ -16,7 +16,8 @@ __all__ = ["LinkConfiguration", "LinkParameters", "StationConfiguration"]
 class LinkParameters:
     """Our choices; the protocol works with any."""
 
-    lead_ns: int = 10 * MILLISECOND_NS  # LINK-5.2-2: from the decision to the window
+    lead_ns: int = 10 * MILLISECOND_NS  # LINK-5.2-2: from the decision to the window, at least
+    longest_lead_ns: int = SECOND_NS  # LINK-5.2-6: where the ends' word comes late
     reply_timeout_ns: int = 2 * SECOND_NS  # LINK-5.4-1: from the window's end
     partner_timeout_ns: int = 300 * MILLISECOND_NS  # LINK-5.3-3: from the window's end; less than the device's grace
     herald_timeout_ns: int = SECOND_NS  # LINK-5.3-4: from the window's end, or the question if it is later

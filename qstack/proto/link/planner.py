@@ -71,7 +71,7 @@ class Planner:
         timer = ("plan", self.configuration.link, 0)
         if timer in self._around.timers or not self._is_worth_it():
             return
-        lead_ns = self._around.parameters.lead_ns
+        lead_ns = self._windows.lead_ns
         earliest = -(-(self._around.domain_now() + lead_ns) // self.configuration.slot_ns)
         self._slot = max(earliest, self._slot + 1)
         when_ns = self._around.local(self._slot * self.configuration.slot_ns) - lead_ns

@@ -24,6 +24,7 @@ from qstack.wire.twin import Attempt, Release, Status
 
 __all__ = ["Window", "Windows"]
 
+_PATIENCE = 16  # a lead that was lengthened shrinks by this part with each window that goes well
 _REMEMBERED = 1_024  # windows that were filled and can still be revoked
 
 
@@ -53,9 +54,12 @@ class Window:
     def _act_note_failure(self, reply: Reply) -> None:
         name = reply.code.name.lower() if isinstance(reply.code, ReplyCode) else "unknown"
         self.owner.around.count(f"windows_{name}")
+        if reply.code != ReplyCode.DECLINED:
+            self.owner.lengthen_lead()
 
     def _act_tell_peer(self, reply: Reply | None = None) -> None:
         self.owner.around.count("windows_unanswered")
+        self.owner.lengthen_lead()
         neighbour = self.owner.configuration.neighbour
         self.owner.around.send(neighbour, Expire(link=self.owner.configuration.link, windows=(self.first_cycle,)))
 
@@ -84,6 +88,7 @@ class Windows:
         self.open: dict[int, Window] = {}
         self.pairs = 0
         self.attempted = 0
+        self.lead_ns = around.parameters.lead_ns
         self._send_gen = send_gen
         self._filled: OrderedDict[int, _Filled] = OrderedDict()
         lower = around.own < configuration.neighbour
@@ -156,6 +161,10 @@ class Windows:
         for cycle in [c for c, f in self._filled.items() if label is None or f.request.label == label]:
             del self._filled[cycle]
 
+    def lengthen_lead(self) -> None:
+        """A window came to nothing, most likely because somebody heard of it too late: decide earlier."""
+        self.lead_ns = min(2 * self.lead_ns, self.around.parameters.longest_lead_ns)
+
     def end_of(self, first_cycle: int, cycles: int) -> DomainTime:
         """The instant at which a window is over."""
         return DomainTime((first_cycle + cycles) * self.configuration.cycle_ns)
@@ -200,6 +209,7 @@ class Windows:
                 states[pair.bell_index],
             ))  # fmt: skip
         REQUEST.fire(request, RequestEvent.HERALDED, len(reply.pairs))
+        self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
         self.pairs += len(reply.pairs)
         self.attempted += window.cycles
         if reply.pairs:

@@ -326,6 +326,19 @@ def test_label_that_is_not_the_senders_to_give_is_a_violation(fabric: Fabric, la
     assert place.circuit.take_effects() == [] and place.circuit.describe() == ()
 
 
+@pytest.mark.parametrize("place", [FAR, BOB])
+def test_release_that_comes_in_the_same_turn_as_its_reserve_leaves_nothing(place: Qna) -> None:
+    fabric = Fabric(list(ROW))
+    here, above = fabric.places[place], ROW[ROW.index(place) - 1]
+    route = (RouteHop(node=BOB, loose=1),)
+    here.circuit.receive(reserve(fabric, route=route), sender(above), fabric.local(here))
+    release = Release(link_label=Label(0x4000_0000), reason=0)
+    here.circuit.receive(release, sender(above), fabric.local(here))
+    fabric.settle(here)
+    fabric.run(8)
+    assert fabric.leaks() == [] and not sent(fabric, Reserve, place)
+
+
 def test_label_in_use_is_a_violation(fabric: Fabric) -> None:
     place = fabric.places[FAR]
     place.circuit.receive(reserve(fabric), sender(BORDER), fabric.local(place))

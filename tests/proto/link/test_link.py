@@ -417,7 +417,7 @@ def violations(fabric: whole.Fabric) -> list[tuple[Qna, Any, Qna]]:
         (HIGH, create(fabric, link=2, queue_sequence=9), LOW),
         (HIGH, create(fabric, queue_sequence=9), THIRD),
         (LOW, next_one, HIGH),
-        (HIGH, next_one.replace(schedule=schedule.schedule + 2), LOW),
+        (HIGH, next_one.replace(schedule=schedule.schedule), LOW),
         (HIGH, next_one.replace(memories=0), LOW),
         (HIGH, next_one.replace(first_cycle=schedule.first_cycle), LOW),
         (HIGH, next_one.replace(first_cycle=0), LOW),
