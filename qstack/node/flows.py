@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qstack.base.effects import Seal
+from qstack.base.errors import QstackError
 from qstack.base.ids import Label, Qna
 from qstack.base.time import Instant
 from qstack.machine.exchange import Delivery, Exchange, ExchangeParameters, Outgoing
@@ -29,18 +30,28 @@ class Flows:
     def __init__(self, parameters: ExchangeParameters) -> None:
         self.parameters = parameters
         self._exchanges: dict[Party, Exchange] = {}
+        self._overflowed: set[Party] = set()
 
     def begin(self, party: Party) -> None:
         """A new epoch: a new exchange."""
         self._exchanges[party] = Exchange(self.parameters)
+        self._overflowed.discard(party)
 
     def end(self, party: Party) -> None:
         """The epoch is over, and with it whatever was not acknowledged."""
         self._exchanges.pop(party, None)
+        self._overflowed.discard(party)
 
     def send(self, party: Party, payload: bytes, envelope: Envelope, now_ns: Instant) -> None:
-        """Take a message for `party`; `due` will bring it. Raises `ResourceLimit`, `LocalMisuse`."""
-        self._exchanges[party].send(payload, now_ns, envelope)
+        """Take a message for `party`; `due` will bring it. Raises `ResourceLimit`, `LocalMisuse`.
+
+        A flow that had to refuse a message has failed: what comes after it must not arrive without it.
+        """
+        try:
+            self._exchanges[party].send(payload, now_ns, envelope)
+        except QstackError:
+            self._overflowed.add(party)
+            raise
 
     def receive(
         self, party: Party, tlv: ExchangeTlv | None, payload: bytes, envelope: Envelope, now_ns: Instant
@@ -69,8 +80,8 @@ class Flows:
         return None if exchange is None else ExchangeTlv(sequence=sequence, acknowledged=exchange.acknowledgement())
 
     def failed(self) -> list[Party]:
-        """Parties that do not acknowledge any more."""
-        return [party for party, exchange in self._exchanges.items() if exchange.failed]
+        """Parties that do not acknowledge any more, or not as fast as they are sent to."""
+        return [party for party, exchange in self._exchanges.items() if exchange.failed or party in self._overflowed]
 
     def next_deadline(self) -> Instant | None:
         """When `due` next has something."""

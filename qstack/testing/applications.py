@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from qstack.base.units import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS
+from qstack.base.ids import QubitId
+from qstack.base.units import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS, fidelity_to_wire
 from qstack.testing.record import End, Life, Record, Unit
 from qstack.testing.scenario import UnitPlan
 from qstack.testing.simulation import EPOCH_NS, Simulation
@@ -17,6 +18,7 @@ from qstack.wire.control import (
     PairsMeasured,
     Refused,
 )
+from qstack.wire.twin import FIDELITY_UNIT
 from qstack.wire.value import Message
 
 __all__ = ["Applications", "unit_urns"]
@@ -61,6 +63,7 @@ class Applications:
         plan = unit.plan
         self._ask(plan.opener, unit, OpenUnit(
             request=self._number(), kind=plan.kind, timeout_ms=plan.timeout_ms, urn=unit.urns,
+            min_fidelity=fidelity_to_wire(plan.min_fidelity),
         ))  # fmt: skip
 
     def give_up(self, unit: Unit, *, by_opener: bool, leaves: bool) -> None:
@@ -95,6 +98,10 @@ class Applications:
             unit.refused.append(message)
 
     def _take_pair(self, unit: Unit, end: End, pair: PairDelivered) -> None:
+        seen = self._simulation.inspect(self._topology.qna(end.life.name), QubitId(pair.qubit))
+        if seen is not None and not seen.alone:
+            end.truths[pair.pair] = seen.fidelities[pair.bell_index] / FIDELITY_UNIT
+
         def measure() -> None:
             request = self._number()
             self._waiting[end.life.name, request] = lambda done: self._measured(unit, end, done)

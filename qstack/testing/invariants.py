@@ -7,7 +7,7 @@ Keys (rfc_notes/unit.md, UNIT-3-3 and 4.4)
 3. When a tail delivers as confirmed, the head had heard that the tail has the key (KeyConfirmed) and has said so
    (UnitDelivered); it has delivered the same key before, unless it died in that instant.
 4. When a head delivers, the tail delivers the same key, confirmed or not, unless it died.
-5. A tail delivers as unconfirmed when, and only when, it was never told that the head has the key.
+5. A tail delivers as unconfirmed when, and only when, it was not told before that the head has the key.
 
 Ends
 ----
@@ -81,9 +81,10 @@ def _keys(unit: Unit) -> Iterator[str]:
             if tail.delivered else []  # fmt: skip
         if tail.confirmed and not before and not any(_died(head) for head in unit.heads):
             yield f"the tail has a confirmed key, the head {_outcomes(unit.heads)}"
-        if tail.confirmed and unit.passed != {"KeyConfirmed", "UnitDelivered"}:
-            yield f"the tail calls its key confirmed and cannot know: only {sorted(unit.passed)} came through"
-        if tail.delivered and not tail.confirmed and "UnitDelivered" in unit.passed:
+        known = [name for name, at_ns in unit.passed.items() if tail.delivered and at_ns <= tail.delivered[0][0]]
+        if tail.confirmed and len(known) < 2:
+            yield f"the tail calls its key confirmed and cannot know: came through have only {known}"
+        if tail.delivered and not tail.confirmed and "UnitDelivered" in known:
             yield "the tail calls its key unconfirmed and was told that the head has it"
 
 

@@ -40,6 +40,7 @@ class End:
     failed: list[tuple[int, Failed]] = field(default_factory=list)
     pairs: list[PairDelivered] = field(default_factory=list)
     outcomes: dict[int, int] = field(default_factory=dict)
+    truths: dict[int, float] = field(default_factory=dict)  # true fidelity of a pair when it was delivered
     gave_up_ns: int | None = None  # the application closed it, or left
 
     @property
@@ -69,14 +70,14 @@ class End:
 class Unit:
     """A planned unit and what became of it.
 
-    `refused`: the opener's node would not have it. `passed`: unit messages about it that reached the other end.
+    `refused`: the opener's node would not have it. `passed`: when unit messages about it reached the other end.
     """
 
     plan: UnitPlan
     urns: tuple[str, str, str]
     ends: list[End] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    passed: set[str] = field(default_factory=set)
+    passed: dict[str, int] = field(default_factory=dict)
 
     @property
     def heads(self) -> list[End]:
@@ -120,7 +121,7 @@ class Record:
         """The end of a unit that a handle names."""
         return self._ends.get((life.name, life.number, handle))
 
-    def note_received(self, name: str, own: Qna, message: Message, sender: Sender) -> None:
+    def note_received(self, name: str, own: Qna, message: Message, sender: Sender, now_ns: int) -> None:
         """The node `name` at `own` is given a message: remember what must not come twice, and what has passed."""
         if isinstance(message, UnitRequest):
             self.acted[name, "UnitRequest", message.nonce] += 1
@@ -133,7 +134,7 @@ class Record:
             head = own if isinstance(message, KeyConfirmed) else sender.qna
             unit = self._numbered.get((head, message.request))
             if unit is not None:
-                unit.passed.add(message.NAME)
+                unit.passed.setdefault(message.NAME, now_ns)
 
     def note_told(self, life: Life, message: Message, now_ns: int) -> tuple[Unit, End] | None:
         """An application is told something about a unit."""

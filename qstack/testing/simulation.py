@@ -20,7 +20,7 @@ from qstack.base.chance import Chance
 from qstack.base.effects import Sender
 from qstack.base.errors import LocalMisuse
 from qstack.base.handshake import HandshakeFactory
-from qstack.base.ids import Qna
+from qstack.base.ids import Qna, QubitId
 from qstack.base.locator import Arrival, Locator
 from qstack.base.time import Instant, Timescale
 from qstack.base.units import SECOND_NS
@@ -31,15 +31,16 @@ from qstack.testing.handshake import FakeHandshakeFactory, fake_identity
 from qstack.testing.weather import Weather
 from qstack.twin.configuration import TwinConfiguration
 from qstack.twin.machine import Twin
-from qstack.wire.twin import Attach, Attached
+from qstack.wire.twin import Attach, Attached, InspectPair, PairInspected
 from qstack.wire.value import Message
 
-__all__ = ["EPOCH_NS", "Place", "Simulation", "Witness"]
+__all__ = ["DEVICE_DELAY_NS", "EPOCH_NS", "Place", "Simulation", "Witness"]
 
 EPOCH_NS = 1_790_000_000 * SECOND_NS
 """Domain time at the beginning of every simulation (TAI, in 2026)."""
 
-_DEVICE_DELAY_NS = 20_000  # node to device and back, besides `deliver_at`
+DEVICE_DELAY_NS = 20_000
+_OPERATOR = 0  # the session that inspects the devices; nodes have 1, 2, ...
 _TIE_LIMIT = 100_000  # events at one instant: more of them is a network that has stopped the clock
 
 
@@ -47,7 +48,8 @@ _TIE_LIMIT = 100_000  # events at one instant: more of them is a network that ha
 class Place:
     """Where a node lives: its configuration outlives it, a crash takes the node alone.
 
-    `clock_error_ns`: by how much its idea of domain time is ahead of the device's. `doom`: see `Simulation.doom`.
+    `clock_error_ns`: by how much its idea of domain time is ahead of the device's. `stalled_ns`: until then it does
+    not run. `doom`: see `Simulation.doom`.
     """
 
     configuration: NodeConfiguration
@@ -59,6 +61,7 @@ class Place:
     lives: int = 0
     session: int = 0
     alarm_ns: int | None = None
+    stalled_ns: int = 0
     doom: int | None = None
     heard: list[tuple[int, int, Message]] = field(default_factory=list)  # (global instant, client, message)
     events: list[Event] = field(default_factory=list)
@@ -101,6 +104,7 @@ class Simulation:
         self.places = {place.qna: place for place in places}
         self.twin = Twin(twin, chance.derive(b"twin"))
         self.weather = weather
+        self.device_delay_ns = DEVICE_DELAY_NS  # from a node to the device and back, when `deliver_at` is earlier
         self.witness = witness
         self._chance = chance
         self._handshakes = handshakes or _deterministic
@@ -127,8 +131,7 @@ class Simulation:
         place.lives += 1
         place.doom = None
         chance = self._chance.derive(qna.to_bytes(8, "big") + place.lives.to_bytes(4, "big"))
-        timescale = Timescale(place.local(0), EPOCH_NS + place.clock_error_ns, 0, abs(place.clock_error_ns))
-        node = Node(place.configuration, chance, self._handshakes(place, chance.derive(b"tls")), timescale)
+        node = Node(place.configuration, chance, self._handshakes(place, chance.derive(b"tls")), _timescale(place))
         place.node = node
         if self.witness is not None:
             for number, machine in node.machines.by_protocol.items():
@@ -157,6 +160,7 @@ class Simulation:
         self._note("crash", qna.to_bytes(8, "big"))
         place.node = None
         place.alarm_ns = place.doom = None
+        place.stalled_ns = 0
         self._by_session.pop(place.session, None)
         self.twin.close_session(place.session, self._domain())
         self._settle_twin()
@@ -177,6 +181,41 @@ class Simulation:
             place.node.stop(place.local(self.now_ns))
             self._settle(place)
             self.crash(qna)
+
+    def stall(self, qna: Qna, duration_ns: int) -> None:
+        """A node does not run for a while, as when its machine is busy: what is for it waits."""
+        place = self.places[qna]
+        if place.node is not None:
+            place.stalled_ns = self.now_ns + duration_ns
+
+    def step_clock(self, qna: Qna, error_ns: int) -> None:
+        """What a node takes for domain time changes all at once."""
+        place = self.places[qna]
+        place.clock_error_ns = error_ns
+        if place.node is not None:
+            place.node.timescale = _timescale(place)
+
+    def move(self, qna: Qna, locator: Locator) -> None:
+        """A node is at another address from now on, as behind a NAT that forgets."""
+        place = self.places[qna]
+        del self._by_locator[place.locator]
+        place.locator = locator
+        self._by_locator[locator] = place
+
+    def reconfigure(self, qna: Qna) -> None:
+        """An operator has the configuration read again."""
+        place = self.places[qna]
+        if place.node is not None:
+            place.node.reconfigure(place.configuration, place.local(self.now_ns))
+            self._settle(place)
+
+    def inspect(self, qna: Qna, qubit: QubitId) -> PairInspected | None:
+        """The true state of the pair that a memory holds half of now."""
+        self._settle_twin()  # results of nodes are not ours to take
+        self.twin.admit_operator(_OPERATOR)
+        self.twin.receive(_OPERATOR, InspectPair(request_id=0, node=qna, qubit=qubit), self._domain())
+        answers = [message for session, message in self.twin.take_results() if session == _OPERATOR]
+        return next((answer for answer in answers if isinstance(answer, PairInspected)), None)
 
     def request(self, qna: Qna, message: Message, client: int = 1, user: int = 1000) -> None:
         """An application asks its node. Nothing happens when the node does not run."""
@@ -274,6 +313,8 @@ class Simulation:
     def _ring(self, place: Place, node: Node, due_ns: int) -> None:
         if place.node is not node or place.alarm_ns != due_ns:
             return
+        if self._postponed(place, lambda: self._ring(place, node, due_ns)):
+            return
         place.alarm_ns = None
         self._note("deadline", place.locator.address)
         node.handle_deadline(place.local(self.now_ns))
@@ -294,6 +335,8 @@ class Simulation:
     def _arrive(self, locator: Locator, octets: bytes, arrival: Arrival) -> None:
         place = self._by_locator.get(locator)
         if place is not None and place.node is not None:
+            if self._postponed(place, lambda: self._arrive(locator, octets, arrival)):
+                return
             self._note("datagram", octets)
             place.node.receive_datagram(octets, arrival, place.local(self.now_ns))
             self._settle(place)
@@ -306,7 +349,7 @@ class Simulation:
             if isinstance(message, Attached):
                 place.node.device_is_secret = bool(message.secret)
                 continue
-            due_ns = max(self.now_ns + _DEVICE_DELAY_NS, getattr(message, "deliver_at", 0) - EPOCH_NS)
+            due_ns = max(self.now_ns + self.device_delay_ns, getattr(message, "deliver_at", 0) - EPOCH_NS)
             self.at(due_ns, self._delivery(place, place.node, message))
         self._set_twin_alarm()
 
@@ -328,12 +371,19 @@ class Simulation:
 
     def _delivery(self, place: Place, node: Node, message: Message) -> Callable[[], None]:
         def deliver() -> None:
-            if place.node is node:
+            if place.node is node and not self._postponed(place, deliver):
                 self._note("device", message.encode())
                 node.device_result(message, place.local(self.now_ns))
                 self._settle(place)
 
         return deliver
+
+    def _postponed(self, place: Place, action: Callable[[], None]) -> bool:
+        """Whether the node is stalled; the action then comes after that."""
+        if place.stalled_ns <= self.now_ns:
+            return False
+        self.at(place.stalled_ns, action)
+        return True
 
     def _note(self, what: str, octets: bytes) -> None:
         self._trace.update(b"%d %s %d " % (self.now_ns, what.encode("ascii"), len(octets)) + octets)
@@ -356,6 +406,10 @@ class _Watched:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._machine, name)
+
+
+def _timescale(place: Place) -> Timescale:
+    return Timescale(place.local(0), EPOCH_NS + place.clock_error_ns, 0, abs(place.clock_error_ns))
 
 
 def _deterministic(place: Place, chance: Chance) -> HandshakeFactory:

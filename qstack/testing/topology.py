@@ -74,12 +74,14 @@ class Topology:
     """Nodes and links. Raises `LocalMisuse` for names that occur twice or not at all.
 
     `static`: neighbours' locators are configured; else they are found by address resolution on one segment.
+    `roaming`: nodes do not say where they are, so they may move.
     `template`: what all nodes have in common (parameters).
     """
 
     nodes: tuple[TopologyNode, ...]
     links: tuple[TopologyLink, ...]
     static: bool = False
+    roaming: bool = False
     template: NodeConfiguration = field(default_factory=lambda: NodeConfiguration(qna=Qna(0)))
 
     def __post_init__(self) -> None:
@@ -146,7 +148,7 @@ class Topology:
         return replace(
             self.template, qna=node.qna, name=name, neighbours=tuple(self.qna(each) for each in neighbours),
             statics=statics, segments=(Segment(SEGMENT, multicast=_GROUP),),
-            locators={SEGMENT: (self.locator(name),)}, links=self._link_configurations(name),
+            locators={} if self.roaming else {SEGMENT: (self.locator(name),)}, links=self._link_configurations(name),
             stations=self._station_configurations(name), prefixes=self._prefixes(), nodes=routes, domains=domains,
             circuit=replace(self.template.circuit, t1_ns=node.memory.t1_ns, t2_ns=node.memory.t2_ns),
             rules=tuple(ClaimRule(parse_urn(prefix), None) for prefix in node.endpoints),

@@ -11,17 +11,20 @@ after it nobody may be at work on anything.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import process_time
 from traceback import format_exc
 
 from qstack.base.effects import Log, Sender
 from qstack.base.ids import format_qna
+from qstack.base.locator import Locator
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.testing.applications import Applications, unit_urns
 from qstack.testing.invariants import check_devices, check_nodes, check_units
 from qstack.testing.record import Life, Record, Unit
-from qstack.testing.scenario import CrashPlan, Scenario, UnitPlan, derive
-from qstack.testing.simulation import Place, Simulation
+from qstack.testing.scenario import CrashPlan, Scenario, Trouble, TroublePlan, UnitPlan, derive
+from qstack.testing.simulation import DEVICE_DELAY_NS, Place, Simulation
+from qstack.testing.topology import chain
 from qstack.testing.weather import CALM, Partition
 from qstack.wire.unit import UnitKind
 from qstack.wire.value import Message
@@ -85,7 +88,8 @@ class Trial:
         unit = self._probe()
         simulation.run_for(_REST_NS)
         faults += check_units(scenario, self.record)
-        if not all(end.confirmed for end in unit.ends) or len(unit.ends) != 2:
+        succeeded = [end.confirmed or len(end.outcomes) == unit.plan.size for end in unit.ends]
+        if succeeded != [True, True]:
             faults.append(f"the network is whole, but a new unit: {[end.outcome for end in unit.ends]}")
         faults += [f"at the end: {fault}" for fault in check_nodes(self.record, at_rest=True)]
         return faults + list(check_devices(simulation))
@@ -111,7 +115,7 @@ class Trial:
     def receives(self, place: Place, message: Message, sender: Sender) -> None:
         """A node is given a message: perhaps its last."""
         name = place.configuration.name
-        self.record.note_received(name, place.qna, message, sender)
+        self.record.note_received(name, place.qna, message, sender, self.simulation.now_ns)
         plans = self._points.get((name, message.NAME))
         if plans is None:
             return
@@ -138,6 +142,7 @@ class Trial:
         )
         simulation = topology.simulate(b"trial %d" % scenario.seed, scenario.weather, partitions)
         simulation.witness = self
+        simulation.device_delay_ns = scenario.device_delay_ns
         for place, error_ns in zip(simulation.places.values(), scenario.clock_errors_ns, strict=True):
             place.clock_error_ns = error_ns
         return simulation
@@ -155,6 +160,22 @@ class Trial:
             unit = self.record.units[cancel.number]
             simulation.at(unit.plan.at_ns + cancel.after_ns, lambda cancel=cancel, unit=unit: self.applications.give_up(  # type: ignore[misc]
                 unit, by_opener=cancel.by_opener, leaves=cancel.leaves))
+
+        for trouble in scenario.troubles:
+            simulation.at(trouble.at_ns, partial(self._make_trouble, trouble))
+
+    def _make_trouble(self, plan: TroublePlan) -> None:
+        simulation, qna = self.simulation, self.scenario.topology.qna(plan.node)
+        match plan.trouble:
+            case Trouble.STALL:
+                simulation.stall(qna, plan.amount)
+            case Trouble.STEP:
+                simulation.step_clock(qna, plan.amount)
+            case Trouble.MOVE:
+                address = simulation.places[qna].locator.address
+                simulation.move(qna, Locator(address, simulation.places[qna].locator.port + 1))
+            case Trouble.RELOAD:
+                simulation.reconfigure(qna)
 
     def _plan_unit(self, plan: UnitPlan) -> Unit:
         unit = self.record.units[plan.number] = Unit(plan, unit_urns(plan))
@@ -180,6 +201,9 @@ class Trial:
         self._points.clear()
         self.simulation.weather.report = CALM
         self.simulation.weather.partitions = ()
+        self.simulation.device_delay_ns = DEVICE_DELAY_NS
+        for node, error_ns in zip(self.scenario.topology.nodes, self.scenario.clock_errors_ns, strict=True):
+            self.simulation.step_clock(node.qna, error_ns)
         for node in self.scenario.topology.nodes:
             self._start(node.name)
 
@@ -196,12 +220,13 @@ class Trial:
         """The last unit, between the first and the last node of the chain."""
         ends = [node.name for node in self.scenario.topology.nodes if node.endpoints]
         now_ns = self.simulation.now_ns
-        plan = UnitPlan(_PROBE_NUMBER, ends[0], ends[-1], UnitKind.KEY, 8, now_ns + MILLISECOND_NS, _PROBE_MS, 1)
+        kind = UnitKind.PAIRS if self.scenario.noisy else UnitKind.KEY
+        plan = UnitPlan(_PROBE_NUMBER, ends[0], ends[-1], kind, 8, now_ns + MILLISECOND_NS, _PROBE_MS, 1)
         unit = self._plan_unit(plan)
         self.applications.serve(unit)
 
         def over() -> bool:
-            return len(unit.ends) == 2 and all(end.delivered or end.failed for end in unit.ends)
+            return len(unit.ends) == 2 and all(end.delivered or end.failed for end in unit.ends)  # of a key
 
         self.simulation.run_for(_PROBE_MS * MILLISECOND_NS, over)
         return unit
@@ -216,7 +241,10 @@ class Trial:
             *(f"  {link}" for link in scenario.topology.links),
             f"  static={scenario.topology.static} clock errors {scenario.clock_errors_ns} boots {scenario.boots_ns}",
             f"  {scenario.weather}",
-            *(f"  {plan}" for plan in (*scenario.partitions, *scenario.crashes, *scenario.cancels)),
+            *(f"  {plan}" for plan in (*scenario.partitions, *scenario.crashes, *scenario.cancels,
+                                        *scenario.troubles)),
+            f"  {scenario.topology.template}" if scenario.topology.template != chain().template else "  not tuned",
+            f"  devices answer after {scenario.device_delay_ns} ns; {scenario.topology.nodes[0].memory}",
             f"  datagrams: {weather.sent} sent, {weather.lost} lost, {weather.duplicated} doubled, "
             f"{weather.corrupted} damaged, {weather.blocked} blocked",
         ]

@@ -14,13 +14,18 @@ __all__ = ["CALM", "ROUGH", "Partition", "Weather", "WeatherReport"]
 
 @dataclass(frozen=True, slots=True)
 class WeatherReport:
-    """What the network does to datagrams. Probabilities in 0..1; each copy is delayed by base + a part of jitter."""
+    """What the network does to datagrams. Probabilities in 0..1; each copy is delayed by base + a part of jitter.
+
+    `late`: probability that a copy is held up besides, for up to `late_ns`.
+    """
 
     loss: float = 0.0
     duplication: float = 0.0
     corruption: float = 0.0
     delay_ns: int = 200 * MICROSECOND_NS
     jitter_ns: int = 0
+    late: float = 0.0
+    late_ns: int = 0
 
 
 CALM = WeatherReport()
@@ -70,10 +75,14 @@ class Weather:
         if damaged < self.report.corruption:
             self.corrupted += 1
             datagram = _damage(datagram, draws[32:64])
-        return [(now_ns + self._delay(draws[12 + 4 * copy : 16 + 4 * copy]), datagram) for copy in range(copies)]
+        return [(now_ns + self._delay(draws[12 + 8 * copy : 20 + 8 * copy]), datagram) for copy in range(copies)]
 
     def _delay(self, draw: bytes) -> int:
-        return self.report.delay_ns + self.report.jitter_ns * int.from_bytes(draw, "big") // 2**32
+        usual, late = (int.from_bytes(draw[at : at + 4], "big") for at in (0, 4))
+        held_ns = 0 if not self.report.late or late >= self.report.late * 2**32 else (
+            self.report.late_ns * int(late / self.report.late) // 2**32
+        )
+        return self.report.delay_ns + self.report.jitter_ns * usual // 2**32 + held_ns
 
 
 def _damage(datagram: bytes, draws: bytes) -> bytes:

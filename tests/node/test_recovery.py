@@ -10,6 +10,7 @@ from qstack.base.units import SECOND_NS
 from qstack.testing.topology import chain
 from qstack.testing.weather import Partition
 from qstack.wire.link import Cancel
+from qstack.wire.protocols import Protocol
 from tests.node.rig import Rig, settle_flows
 
 
@@ -27,9 +28,9 @@ def cut(rig: Rig, name: str, seconds: float, *, one_way: bool = False) -> None:
     rig.simulation.weather.partitions = (partition,)
 
 
-def say(rig: Rig, source: str, destination: str) -> None:
+def say(rig: Rig, source: str, destination: str, number: int = 1) -> None:
     """Something that must arrive."""
-    node, message = rig.node(source), Cancel(link=1, label=1, reason=1)
+    node, message = rig.node(source), Cancel(link=1, label=number, reason=1)
     node._effects.append(SendMessage(rig.qna(destination), message))
     node._settle(rig.now(source))
     rig.simulation._settle(rig.place(source))
@@ -108,3 +109,23 @@ def test_nodes_that_start_in_any_order_meet() -> None:
             assert node is not None
             for neighbour in topology.neighbours(name):
                 assert node.machines.hop_session.is_up(topology.qna(neighbour)), (seed, name, neighbour)
+
+
+def test_flow_that_takes_no_more_ends_the_session_rather_than_lose_one_message_of_a_row(rig: Rig) -> None:
+    heard: list[int] = []
+    machine = rig.node("n2").machines.link
+    rig.node("n2").machines.by_protocol[Protocol.LINK] = type("Listener", (), {
+        "receive": lambda self, message, sender, now_ns: heard.append(message.label),
+        "__getattr__": lambda self, name: getattr(machine, name),
+    })()  # fmt: skip
+    epoch = rig.state("n1")["sessions"][0][2]
+    cut(rig, "n1", 2)
+    for number in range(1, 301):
+        say(rig, "n1", "n2", number)
+    assert rig.node("n1").counters["egress.flow_full"] >= 1
+    rig.run(10)
+    assert rig.is_up("n1", "n2") and epoch not in [session[2] for session in rig.state("n1")["sessions"]]
+    assert heard == list(range(301 - len(heard), 301))  # the end of the row, in the new epoch, or nothing
+    say(rig, "n1", "n2", 301)
+    rig.run(1)
+    assert heard[-1] == 301
