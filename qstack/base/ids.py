@@ -25,6 +25,8 @@ Cycle = NewType("Cycle", int)  # 64 bits, number of a link's attempt cycle since
 CircuitId = NewType("CircuitId", tuple[int, int])  # (head end's QNA, its 32-bit circuit number)
 
 _MASK32 = 0xFFFF_FFFF
+_DIGITS = 10  # of the largest 32-bit number; longer texts are not turned into numbers, which the interpreter may refuse
+_SHOWN = 64
 
 
 def make_qna(as_: int, node: int) -> Qna:
@@ -52,6 +54,10 @@ def format_qna(qna: int) -> str:
 def parse_qna(text: str) -> Qna:
     """Read `64512.7`. Raises `LocalMisuse` naming the remedy."""
     as_, dot, node = text.partition(".")
-    if not dot or not (as_.isascii() and as_.isdecimal() and node.isascii() and node.isdecimal()):
-        raise LocalMisuse(f"{text!r} is not a QNA: write AS.NODE in decimal, as in 64512.7")
+    if not dot or not (_is_number(as_) and _is_number(node)):
+        raise LocalMisuse(f"{text[:_SHOWN]!r} is not a QNA: write AS.NODE in decimal, as in 64512.7")
     return make_qna(int(as_), int(node))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS

@@ -31,7 +31,7 @@ CONDITIONS = ("ready", "connected", "neighbour=QNA", "link=QNA", "endpoint=URN",
 
 Holds = Callable[[ControlService], bool]
 
-_COMPARISON = re.compile(r"([a-z_.]+)\s*(>=|<=|!=|=|>|<)\s*(\d+)")
+_COMPARISON = re.compile(r"([a-z_.]+)\s*(>=|<=|!=|=|>|<)\s*([0-9]{1,20})")
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge, "<=": operator.le, "!=": operator.ne, "=": operator.eq, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip

@@ -99,6 +99,6 @@ def decode_request_untrusted(line: bytes) -> AnyRequest:
     """A request from a line. Raises `LocalMisuse` that says where the line is wrong."""
     try:
         return _DECODER.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # the latter for what is nested too deeply
         text = str(error).replace("`", "")
         raise LocalMisuse(f"not a request of this daemon: {text}", ErrorCode.MALFORMED) from error

@@ -11,6 +11,7 @@ X.509 name constraints cannot say any of this (for a URI they look at the host a
 scope of a CA is kept by `trust`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ from qstack.base.ids import AsNumber, Qna, format_qna, parse_qna
 from qstack.wire.urn import parse_urn
 
 __all__ = ["FINGERPRINT_OCTETS", "CaNames", "NodeNames", "canonical_prefix", "covers", "fingerprint_of",
-           "parse_certificate", "read_ca", "read_node"]  # fmt: skip
+           "parse_certificate", "read_ca", "read_node", "shown"]  # fmt: skip
 
 FINGERPRINT_OCTETS = 32
+_SHOWN = 64  # characters of a name in an error
+_AS_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")  # in normal form
 QNA_SCHEME = "qna:"
 AS_SCHEME = "qas:"
 
@@ -84,9 +87,9 @@ def read_node(certificate: x509.Certificate) -> NodeNames:
     try:
         qna = parse_qna(name)
     except LocalMisuse as error:
-        raise PeerViolation(f"certificate names {QNA_SCHEME}{name}, which is no QNA") from error
+        raise PeerViolation(f"certificate names {shown(QNA_SCHEME + name)}, which is no QNA") from error
     if format_qna(qna) != name:
-        raise PeerViolation(f"certificate writes its QNA as {name}, not as {format_qna(qna)}")
+        raise PeerViolation(f"certificate writes its QNA as {shown(name)}, not as {format_qna(qna)}")
     return NodeNames(qna, prefixes, *_validity(certificate))
 
 
@@ -98,8 +101,8 @@ def read_ca(certificate: x509.Certificate) -> CaNames:
     if not _extension(certificate, x509.KeyUsage).key_cert_sign:
         raise PeerViolation("certificate may not sign certificates (keyUsage lacks keyCertSign)")
     name, prefixes = _names(certificate, AS_SCHEME)
-    if not (name.isascii() and name.isdecimal() and str(int(name)) == name and int(name) < 1 << 32):
-        raise PeerViolation(f"certificate names {AS_SCHEME}{name}, which is no quantum AS")
+    if not _AS_NUMBER.fullmatch(name) or int(name) >= 1 << 32:
+        raise PeerViolation(f"certificate names {shown(AS_SCHEME + name)}, which is no quantum AS")
     return CaNames(AsNumber(int(name)), prefixes, *_validity(certificate))
 
 
@@ -108,10 +111,15 @@ def canonical_prefix(text: str) -> str:
     try:
         urn = parse_urn(text)
     except WireError as error:
-        raise LocalMisuse(f"{text!r} is not a URN prefix: {error}") from error
+        raise LocalMisuse(f"{shown(text)} is not a URN prefix: {error}") from error
     if (urn.r, urn.q, urn.f) != (None, None, None):
-        raise LocalMisuse(f"{text!r} is not a URN prefix: it has components")
+        raise LocalMisuse(f"{shown(text)} is not a URN prefix: it has components")
     return urn.canonical
+
+
+def shown(text: str) -> str:
+    """A name as it may stand in a log, whoever has chosen it: short, and with nothing in it that a terminal obeys."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def covers(prefix: str, name: str) -> bool:

@@ -134,6 +134,7 @@ async def test_reload_of_a_bad_file_tells_its_problems(daemon: FakeDaemon) -> No
         (b'{"request":"status"', "truncated"),
         (b"{}", "request"),
         (b"\xff\xfe", "malformed"),
+        (b'{"x":' + b"[" * 60_000, "recursion depth"),
     ],
 )
 async def test_line_that_is_no_request_is_refused_with_the_place(line: bytes, words: str, daemon: FakeDaemon) -> None:

@@ -53,8 +53,9 @@ def test_connected_looks_at_configured_neighbours_only(daemon: FakeDaemon) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "redy", "neighbour", "neighbour=bob", "neighbours>=", "neighbours>=-1", "cats>=1", "endpoint=nothing"]
-)
+    "text", ["", "redy", "neighbour", "neighbour=bob", "neighbours>=", "neighbours>=-1", "cats>=1", "endpoint=nothing",
+             f"units>={'9' * 5_000}", f"neighbour={'9' * 5_000}.1", "units>=\N{ARABIC-INDIC DIGIT TWO}"]
+)  # fmt: skip
 def test_condition_that_is_none_is_refused_with_those_there_are(text: str) -> None:
     with pytest.raises(LocalMisuse):
         parse_condition(text)

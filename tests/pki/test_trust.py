@@ -125,8 +125,8 @@ def test_trust_pinned_peer_expires_and_can_be_revoked() -> None:
 OFF_PROFILE = {
     "no QNA": (Odd(uris=("urn:qkd:madqci",)), "has 0 alternative names of the form qna:"),
     "two QNAs": (Odd(uris=("qna:64512.7", "qna:64512.8")), "has 2 alternative names of the form qna:"),
-    "QNA out of range": (Odd(uris=("qna:64512.4294967296",)), "names qna:64512.4294967296, which is no QNA"),
-    "QNA not normal": (Odd(uris=("qna:064512.7",)), "writes its QNA as 064512.7"),
+    "QNA out of range": (Odd(uris=("qna:64512.4294967296",)), "names 'qna:64512.4294967296', which is no QNA"),
+    "QNA not normal": (Odd(uris=("qna:064512.7",)), "writes its QNA as '064512.7'"),
     "DNS name": (Odd(extra_name=x509.DNSName("node.example")), "alternative names that are no URIs"),
     "no URN": (Odd(uris=("qna:64512.7", "https://example.org")), "is not a URN prefix"),
     "URN with components": (Odd(uris=("qna:64512.7", "urn:qkd:madqci?=a=b")), "it has components"),
@@ -157,6 +157,24 @@ def test_trust_any_octet_changed_is_refused(ca: Credential, trust: Trust) -> Non
         changed = bytearray(node)
         changed[position] ^= 1 + position % 255
         refusal(trust, bytes(changed))
+
+
+@pytest.mark.parametrize(
+    "uri", [f"qna:{'9' * 5_000}.1", f"qna:1.{'9' * 5_000}", "qna:1.2\x1b[2J\n", "urn:" + "\x07" * 9_000]
+)
+def test_trust_name_of_any_length_and_octets_is_refused_in_few_printable_words(
+    uri: str, ca: Credential, trust: Trust
+) -> None:
+    """Whoever calls shows a certificate, trusted or not: what it names may neither end the daemon nor fill its log."""
+    reason = refusal(trust, Odd(uris=("qna:64512.7", uri) if uri.startswith("urn") else (uri,)).sign(ca))
+    assert len(reason) < 500 and reason.isprintable()
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "01", "4294967296", "-1", "x", ""])
+def test_anchor_of_an_as_that_cannot_be_is_misuse(number: str) -> None:
+    with pytest.raises(LocalMisuse):
+        make_anchor(x509.load_der_x509_certificate(Odd(uris=(f"qas:{number}",), ca=True, digital_signature=False).sign(
+            make_ca(64512, now_unix_s=NOW))))  # fmt: skip
 
 
 @pytest.mark.parametrize("junk", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"-----BEGIN CERTIFICATE-----"])
