@@ -16,7 +16,7 @@ from qstack.base.time import DomainTime, Instant
 
 __all__ = [
     "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "EndPairReady",
-    "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady", "PairsFailed", "PeerDown",
+    "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady", "PairsFailed", "PeerDoubted", "PeerDown",
     "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit",
     "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
 ]  # fmt: skip
@@ -100,6 +100,13 @@ class PeerHeard:
     locator: Locator
 
 
+@dataclass(frozen=True, slots=True)
+class PeerDoubted:
+    """header -> session (END): it is said of `peer` that it does not know our epoch any more. A hint: it may be a lie."""
+
+    peer: Qna
+
+
 # --- link, for circuit ---------------------------------------------------------------------------------------
 
 
@@ -167,8 +174,8 @@ class CancelPairs:
 class PairReady:
     """link -> circuit, at both ends of a link (EGP OK): pair `sequence` of `label` exists.
 
-    Both ends are told the same `sequence` (0, 1, ... per label, in order, gaps where a pair was lost) and `bell_index`
-    (`qstack.quantum.bell.BellIndex`). `correlation` is the estimated state at `created` (16 floats, row-major R_ij with
+    Both ends are told the same `sequence` (the station's number of the pair: rising for a label, with gaps) and
+    `bell_index` (`qstack.base.bell.BellIndex`). `correlation` is the estimated state at `created` (16 floats, row-major R_ij with
     the upstream end's qubit first).
     """
 

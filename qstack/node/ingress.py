@@ -22,7 +22,7 @@ from qstack.wire.header import EndHeader, ExchangeTlv, Header, HeaderFlag, decod
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import Message, UnknownTlv, decode_message_untrusted, decode_record_untrusted
 
-__all__ = ["Forwardable", "Ingress", "Received", "Undecodable"]
+__all__ = ["Forgotten", "Forwardable", "Ingress", "Received", "Undecodable"]
 
 _UNSEALED = frozenset({Protocol.SESSION, Protocol.QARP})
 _FROM_AFAR = frozenset({Protocol.END, Protocol.SESSION, Protocol.HEADER})
@@ -44,6 +44,13 @@ class Forwardable:
     header: Header
     payload: bytes
     neighbour: Qna
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """For this node, under the end seal of an epoch that it does not know (any more): worth an error report."""
+
+    header: Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Ingress:
 
     def take_untrusted(
         self, datagram: bytes, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received | Forwardable | Undecodable]:
+    ) -> Iterator[Received | Forgotten | Forwardable | Undecodable]:
         """Everything that a datagram turns out to hold. Raises nothing for what is in it."""
         self._counters.add("datagrams.received")
         try:
@@ -106,7 +113,7 @@ class Ingress:
 
     def _sealed_untrusted(
         self, datagram: bytes, header: Header, offset: int, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received | Forwardable | Undecodable]:
+    ) -> Iterator[Received | Forgotten | Forwardable | Undecodable]:
         opened = self._hop.open_hop_untrusted(datagram, header, offset, arrival.source, now_ns)
         if opened is None:
             return
@@ -129,7 +136,7 @@ class Ingress:
 
     def _hop_opened(
         self, header: Header, payload: bytes, neighbour: Qna, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received | Undecodable]:
+    ) -> Iterator[Received | Forgotten | Undecodable]:
         _refuse_unknown_critical(header.options)
         envelope = Envelope(header.next_protocol, bool(header.flags & HeaderFlag.ENCRYPTED), header.label)
         party = (neighbour, Seal.HOP)
@@ -144,10 +151,12 @@ class Ingress:
 
     def _end_untrusted(
         self, header: Header, payload: bytes, neighbour: Qna, arrival: Arrival, now_ns: Instant
-    ) -> Iterator[Received | Undecodable]:
+    ) -> Iterator[Received | Forgotten | Undecodable]:
         inner, offset = decode_record_untrusted(EndHeader, payload, 0, len(payload))
         opened = self._end.open_end_untrusted(header, inner, payload, offset, now_ns)
         if opened is None:
+            if not self._end.knows(inner.epoch):
+                yield Forgotten(header)
             return
         peer, body = opened
         if peer != header.source or inner.next_protocol not in _OVER_END:

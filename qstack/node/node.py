@@ -40,10 +40,10 @@ from qstack.node.counters import Counters
 from qstack.node.egress import Egress, Outbound
 from qstack.node.flows import Flows
 from qstack.node.forwarding import Forwarder
-from qstack.node.ingress import Forwardable, Ingress, Received, Undecodable
+from qstack.node.ingress import Forgotten, Forwardable, Ingress, Received, Undecodable
 from qstack.node.recall import Recall
 from qstack.node.switchboard import SERVED_BY, Room
-from qstack.wire.header import ErrorReport
+from qstack.wire.header import ErrorReport, Header
 from qstack.wire.protocols import Protocol
 from qstack.wire.session import Close, Established, Probe, ProbeReply
 from qstack.wire.twin import asking_protocol
@@ -116,6 +116,8 @@ class Node:
                     self._forward(found, now_ns)
                 case Undecodable():
                     self._report_undecodable(found, now_ns)
+                case Forgotten():
+                    self._report_forgotten(found.header, now_ns)
             self._calm_down(now_ns)  # the next message of a row may be about what this one has begun
         self._settle(now_ns)
 
@@ -353,6 +355,12 @@ class Node:
                 text=found.error.field[:200],
             )  # fmt: skip
             self.machines.header.report(report, found.header.source, now_ns)
+
+    def _report_forgotten(self, header: Header, now_ns: Instant) -> None:
+        """SESSION-6.3-4: the far end takes it for a hint."""
+        report = ErrorReport(reason=ErrorCode.SESSION_LOST, protocol=Protocol.END, reporter=self.own,
+                             destination=self.own, packet_number=header.packet_number)  # fmt: skip
+        self.machines.header.report(report, header.source, now_ns)
 
     def _by_protocol(self, protocol: int) -> Any:
         return self.machines.by_protocol.get(protocol)

@@ -31,6 +31,7 @@ SERVED_BY: dict[type, tuple[Room, ...]] = {
     services.PeerUp: (Room.NODE, Room.QARP, Room.LINK, Room.CIRCUIT, Room.UNIT),
     services.PeerDown: (Room.NODE, Room.QARP, Room.LINK, Room.CIRCUIT, Room.UNIT),
     services.PeerHeard: (Room.QARP,),
+    services.PeerDoubted: (Room.END_SESSION,),
     services.ReserveLink: (Room.LINK,),
     services.LinkReserved: (Room.CIRCUIT,),
     services.LinkRefused: (Room.CIRCUIT,),

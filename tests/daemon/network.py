@@ -20,7 +20,8 @@ from typing import Any, Self
 from qstack.cli.laboratory import Laboratory
 from qstack.io.framing import connect_blocking
 
-__all__ = ["ALICE", "BOB", "ENDPOINT", "NODES", "SERVED", "Network", "Notifications", "endpoint_urns", "running"]
+__all__ = ["ALICE", "BOB", "ENDPOINT", "IDEAL", "NODES", "ROOT", "SERVED", "Network", "Notifications",
+           "endpoint_urns", "running"]  # fmt: skip
 
 ALICE, BOB = "alice", "bob"
 NODES = (ALICE, "repeater", "madqci-border", "quditto-border", BOB)
@@ -28,7 +29,8 @@ ENDPOINT = "urn:qkd:madqci:ccips"
 SERVED = "urn:qkd:quditto:emulator:ipsec:controller"
 PATIENCE_S = 20.0
 
-_IDEAL = Path(__file__).resolve().parents[2] / "tools/examples/madqci-quditto.toml"
+ROOT = Path(__file__).resolve().parents[2]
+IDEAL = (ROOT / "tools/examples/madqci-quditto.toml").read_text()
 _serial = iter(range(1 << 30))
 
 
@@ -74,7 +76,7 @@ class Network:
         """Start a topology (TOML text); without one, the demonstration's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "topology.toml"
-        path.write_text(_IDEAL.read_text() if topology is None else topology)
+        path.write_text(IDEAL if topology is None else topology)
         self.laboratory.up(path, **options)
 
     def down(self) -> None:

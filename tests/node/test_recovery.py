@@ -5,10 +5,12 @@ from functools import partial
 import pytest
 
 from qstack.base.effects import Seal, SendMessage
-from qstack.base.events import EchoAnswered
+from qstack.base.errors import ErrorCode
+from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.units import SECOND_NS
 from qstack.testing.topology import chain
 from qstack.testing.weather import Partition
+from qstack.wire.header import ErrorReport
 from qstack.wire.link import Cancel
 from qstack.wire.protocols import Protocol
 from tests.node.rig import Rig, settle_flows
@@ -75,6 +77,30 @@ def test_peer_that_was_killed_and_is_back_at_once_is_met_again_at_once(rig: Rig)
     rig.simulation.boot(rig.qna("n2"))
     rig.run(1)
     assert rig.is_up("n1", "n2") and rig.is_up("n3", "n2") and rig.is_up("n2", "n1")
+    assert isinstance(rig.ping(), EchoAnswered)
+
+
+def test_far_end_that_was_killed_and_is_back_at_once_is_met_again_within_a_second(rig: Rig) -> None:
+    """Nobody but the far end itself knows that it has forgotten the epoch: it says so, and is believed once proved."""
+    rig.simulation.crash(rig.qna("n3"))
+    rig.simulation.boot(rig.qna("n3"))
+    rig.run(1)
+    lost = rig.ping()
+    assert isinstance(lost, EchoFailed) and lost.reason is ErrorCode.SESSION_LOST
+    rig.run(1)
+    assert isinstance(rig.ping(), EchoAnswered)
+
+
+def test_rumour_that_the_far_end_has_forgotten_us_costs_a_probe_and_nothing_else(rig: Rig) -> None:
+    before = [session[:4] for session in rig.state("n1")["sessions"]]
+    rumour = ErrorReport(reason=ErrorCode.SESSION_LOST, protocol=Protocol.END, reporter=rig.qna("n3"),
+                         destination=rig.qna("n3"))  # fmt: skip
+    for _ in range(5):
+        rig.simulation.inject(rig.seal(rumour, by="n2", to="n1"), rig.locator("n2"), rig.locator("n1"))
+    gained = rig.gained("n1")
+    rig.run(2)
+    assert gained()["header.errors_received"] == 5
+    assert [session[:4] for session in rig.state("n1")["sessions"]] == before
     assert isinstance(rig.ping(), EchoAnswered)
 
 

@@ -1,8 +1,8 @@
 """Echo and error: asking whether a node is there, answering, and telling why a datagram went no further.
 
 Laws: nothing answers an error; what was not sealed is answered by nothing; answers and errors to one node are limited,
-so no answer can be more than its question. Echo travels under the end seal and therefore proves the whole way: forwarding,
-both end sessions, and the far daemon.
+so no answer can be more than its question. Echo travels under the end seal and therefore proves the whole way:
+forwarding, both end sessions, and the far daemon.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from qstack.base.effects import Count, Seal, Sender, SendMessage
 from qstack.base.errors import ErrorCode, PeerViolation, ResourceLimit
 from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.ids import Qna, format_qna
-from qstack.base.services import PeerUnresolved
+from qstack.base.services import PeerDoubted, PeerUnresolved
 from qstack.base.time import Instant
 from qstack.machine.bucket import KeyedBuckets
 from qstack.machine.timers import Timers
 from qstack.proto.header.params import HeaderParameters
 from qstack.wire.header import EchoReply, EchoRequest, ErrorReport
+from qstack.wire.protocols import Protocol
 from qstack.wire.value import Message
 
 __all__ = ["HeaderMachine"]
@@ -113,6 +114,8 @@ class HeaderMachine:
     def _take_error(self, error: ErrorReport, now_ns: Instant) -> None:
         self._effects.append(Count("header.errors_received"))
         reason = error.reason if isinstance(error.reason, ErrorCode) else ErrorCode.UNSPECIFIED
+        if reason is ErrorCode.SESSION_LOST and error.protocol == Protocol.END:
+            self._effects.append(PeerDoubted(error.destination))  # SESSION-6.3-4
         for key in [key for key, asked in self._asked.items() if asked.node == error.destination]:
             self._fail(key, reason, error.reporter, error.text or f"reported by {format_qna(error.reporter)}")
 

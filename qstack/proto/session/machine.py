@@ -13,7 +13,7 @@ from qstack.base.errors import ErrorCode, LocalMisuse
 from qstack.base.handshake import HandshakeFactory, PeerIdentity
 from qstack.base.ids import Epoch, Qna, format_qna
 from qstack.base.locator import Locator
-from qstack.base.services import ClaimProved, EnsurePeer, PeerResolved, ProveClaim
+from qstack.base.services import ClaimProved, EnsurePeer, PeerDoubted, PeerResolved, ProveClaim
 from qstack.base.time import Instant
 from qstack.proto.session.carrier import Carrier, HandshakeMessage, SealedMessage
 from qstack.proto.session.claims import Claims
@@ -67,13 +67,16 @@ class SessionMachine:
         elif isinstance(message, SealedMessage):
             self._receive_sealed(message, sender, now_ns)
 
-    def on_service(self, service: EnsurePeer | PeerResolved | ProveClaim, now_ns: Instant) -> None:
-        """EnsurePeer (END), PeerResolved, ProveClaim (HOP): answered by PeerUp, PeerDown, ClaimProved, ClaimRefuted."""
+    def on_service(self, service: EnsurePeer | PeerDoubted | PeerResolved | ProveClaim, now_ns: Instant) -> None:
+        """EnsurePeer, PeerDoubted (END), PeerResolved, ProveClaim (HOP): answered by PeerUp, PeerDown, ClaimProved,
+        ClaimRefuted."""
         match service:
             case EnsurePeer():
                 self.connect(service.peer, None, now_ns)
             case PeerResolved():
                 self.connect(service.peer, service.locator, now_ns)
+            case PeerDoubted():
+                self._doubt(service.peer, now_ns)
             case ProveClaim():
                 self._prove(service.peer, service.locator, now_ns)
 
@@ -130,6 +133,10 @@ class SessionMachine:
     def is_up(self, peer: Qna) -> bool:
         """Whether an epoch with `peer` is live: `seal_hop` or `seal_end` may be called."""
         return peer in self._register.live
+
+    def knows(self, epoch: Epoch) -> bool:
+        """Whether an epoch of ours is in use, or about to be."""
+        return epoch in self._register.by_epoch
 
     def locator_of(self, peer: Qna) -> Locator | None:
         """Where a neighbour with a live epoch is."""
@@ -224,6 +231,7 @@ class SessionMachine:
         if session.state is SessionState.SUSPECT:
             SESSIONS.fire(session, SessionEvent.HEARD, now_ns=now_ns)
             self._register.schedule(session, now_ns)
+            self._establishment.turn_away(session, now_ns)
         self._lead_on(session, now_ns)
         return True
 
@@ -246,9 +254,19 @@ class SessionMachine:
         if session.state is not SessionState.CLOSED:
             self._register.schedule(session, now_ns)
 
+    def _doubt(self, peer: Qna, now_ns: Instant) -> None:
+        """SESSION-6.3-4: a probe shows whether it is true."""
+        live = self._register.live.get(peer)
+        if live is not None:
+            SESSIONS.fire(live, SessionEvent.SILENCE_DUE, now_ns=now_ns)
+            live.doubted = live.state is SessionState.SUSPECT
+            self._register.schedule(live, now_ns)
+
     def _ask_again(self, session: Session, now_ns: Instant) -> None:
         if not SESSIONS.fire(session, SessionEvent.RETRANSMIT_DUE, now_ns=now_ns):
             self._end(session, "silent", now_ns)
+        elif session.doubted:
+            self._establishment.call(session.peer, session.locator, now_ns)
 
     def _watch(self, session: Session, now_ns: Instant) -> None:
         assert session.sealed is not None

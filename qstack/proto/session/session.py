@@ -100,6 +100,7 @@ class Session:
         self.retransmit_ns: int | None = now_ns if initiator else None
         self.restarts = 0
         self.sent_since_heard = False
+        self.doubted = False  # it is said that the peer has forgotten this epoch
         self.heard_any = False
         self.lead_again_ns = now_ns
         self._around = around
@@ -132,7 +133,7 @@ class Session:
     def hear(self, now_ns: int) -> None:
         """A datagram of the peer has opened."""
         self.last_heard_ns = now_ns
-        self.sent_since_heard = False
+        self.sent_since_heard = self.doubted = False
         self.heard_any = True
 
     def export(self, info: bytes, length: int) -> bytes:

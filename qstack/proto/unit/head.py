@@ -21,12 +21,21 @@ class HeadUnit(UnitEnd):
 
     deadline_ns: Instant = Instant(0)
     raw: Raw | None = field(default=None, repr=False)
+    asked_again: bool = False
 
     IS_HEAD = True
 
     @classmethod
     def over(cls) -> Enum:
         return HeadState.OVER
+
+    def _may_ask_again(self, ending: object) -> bool:
+        return not self.asked_again
+
+    def _act_ask_again(self, ending: object) -> None:
+        """Under the next epoch; what the other end made of the request under the last one ended there with it."""
+        self.asked_again = True
+        self.send(self.request)
 
     def _act_ask_circuit(self, accept: UnitAccept) -> None:
         self.context = unit_context(self.identifier, self.request, accept)

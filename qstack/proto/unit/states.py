@@ -60,6 +60,8 @@ HEAD = TransitionTable("unit head", (
     Row(_HEAD_OF_CIRCUIT, _E.CIRCUIT_CLOSED, None, ("release", "close_peer", "fail"), _H.OVER),
     Row(_HEAD_LIVE, _E.CLOSED, None, ("release", "fail"), _H.OVER),
     Row(_HEAD_LIVE, _E.CANCELLED, None, ("release", "close_peer"), _H.OVER),
+    # The other end may have restarted: the old epoch's request is gone with the epoch, and there is a new one.
+    Row(_H.REQUESTED, _E.LOST, "ask_again", ("ask_again",), None),
     Row(_HEAD_LIVE, _E.LOST, None, ("release", "fail"), _H.OVER),
     Row(_HEAD_LIVE, _E.EXPIRED, None, ("release", "close_peer", "fail"), _H.OVER),
 ), {

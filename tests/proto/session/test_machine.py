@@ -4,7 +4,7 @@ import pytest
 
 from qstack.base.effects import Seal
 from qstack.base.errors import ErrorCode, LocalMisuse
-from qstack.base.services import ClaimProved, ClaimRefuted, PeerDown, PeerUp
+from qstack.base.services import ClaimProved, ClaimRefuted, PeerDoubted, PeerDown, PeerUp
 from qstack.testing.handshake import fake_identity
 from qstack.wire.protocols import Protocol
 from tests.proto.session.network import MILLISECOND, SECOND, Network, Station, Weather, at, home
@@ -164,6 +164,21 @@ def test_machine_restarted_peer_drops_the_old_epoch_silently() -> None:
     network.run(SECOND)
     assert len(network.crossings) == before + 1
     assert again.counts == {"session.hop.refused.unknown_epoch": 1}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_machine_doubted_peer_is_called_only_if_it_does_not_answer(restarted: bool) -> None:
+    network = Network(Seal.END)
+    alice, bob = network.pair()
+    if restarted:
+        bob = network.station(2, life=2)
+    alice.machine.on_service(PeerDoubted(bob.qna), network.now_ns)
+    alice.settle()
+    assert alice.machine.is_up(bob.qna), "what is said is no reason to end anything"
+    network.run(2 * SECOND)
+    assert both_up(alice, bob)
+    assert len(alice.of(PeerUp)) == 1 + restarted
+    assert len(alice.of(PeerDown)) == restarted
 
 
 def test_machine_silent_peer_is_probed_and_then_down() -> None:

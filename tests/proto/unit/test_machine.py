@@ -184,3 +184,22 @@ def test_unit_measurements_that_the_device_refuses_give_their_memories_back() ->
     assert couple.held == {ALICE: set(), BOB: set()}
     assert not couple.keys(ALICE) and [f.reason for f in couple.failures(ALICE)] == [ErrorCode.TIMEOUT]
     assert couple.machines[ALICE].open_measurements == 0
+
+
+def test_unit_request_that_was_lost_with_its_session_is_made_once_more() -> None:
+    couple = Couple(cut_after=0)
+    couple.open()
+    couple.cut_after = None
+    couple.lose_session()
+    (ours,), (theirs,) = couple.keys(ALICE), couple.keys(BOB)
+    assert ours.key == theirs.key
+
+
+def test_unit_request_that_is_lost_twice_fails() -> None:
+    couple = Couple(cut_after=0)
+    couple.open()
+    couple.lose_session()
+    assert not couple.failures(ALICE)
+    couple.lose_session()
+    (failure,) = couple.failures(ALICE)
+    assert failure.reason == ErrorCode.SESSION_LOST
