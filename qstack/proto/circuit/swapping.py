@@ -15,6 +15,8 @@ from qstack.wire.value import Message
 
 __all__ = ["Swapper"]
 
+_REMEMBERED = 4_096  # batches without an answer
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -70,6 +72,8 @@ class Swapper:
         self._calls += 1
         number = request_id(Protocol.CIRCUIT, self._calls)
         self._batches[number] = _Batch(instant, asked)
+        if len(self._batches) > _REMEMBERED:  # a device that was exchanged never answers the old ones
+            del self._batches[next(iter(self._batches))]
         return CallDevice(Swap(request_id=number, instant=instant, couples=couples))
 
     def _settle(self, asked: _Asked, outcome: SwapOutcome | None, instant: DomainTime) -> None:

@@ -190,7 +190,8 @@ class LinkEnd:
         request = self.queue.asked(ack.create_id)
         if request is None:
             self._around.count("stray_answers")  # cancelled meanwhile: the Cancel is on its way
-            self.queue.places = max(self.queue.places, ack.queue_sequence)
+            if not self.is_master:  # the master alone gives out places, and remembers which
+                self.queue.places = max(self.queue.places, ack.queue_sequence)
             return
         expected = request.create.queue_sequence
         if ack.queue_sequence != expected if expected else ack.queue_sequence <= self.queue.places:

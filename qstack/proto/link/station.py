@@ -208,7 +208,7 @@ class Station:
             match.first_cycle < gen.first_cycle + gen.cycles and gen.first_cycle < match.first_cycle + match.cycles
             for match in self._matches.values()
         )  # fmt: skip
-        if overlaps or begin > now + _HORIZON_NS or end + self._around.parameters.partner_timeout_ns < now:
+        if overlaps or end > now + _HORIZON_NS or end + self._around.parameters.partner_timeout_ns < now:
             return ReplyCode.TIME_MISMATCH
         return ReplyCode.DECLINED if len(self._matches) >= self._around.parameters.matches else None
 
