@@ -95,9 +95,9 @@ def test_rumour_that_the_far_end_has_forgotten_us_costs_a_probe_and_nothing_else
     before = [session[:4] for session in rig.state("n1")["sessions"]]
     rumour = ErrorReport(reason=ErrorCode.SESSION_LOST, protocol=Protocol.END, reporter=rig.qna("n3"),
                          destination=rig.qna("n3"))  # fmt: skip
+    gained = rig.gained("n1")
     for _ in range(5):
         rig.simulation.inject(rig.seal(rumour, by="n2", to="n1"), rig.locator("n2"), rig.locator("n1"))
-    gained = rig.gained("n1")
     rig.run(2)
     assert gained()["header.errors_received"] == 5
     assert [session[:4] for session in rig.state("n1")["sessions"]] == before
