@@ -219,9 +219,11 @@ class LinkMachine:
             self._around.send(end, reply)
 
     def _tell_itself(self, tell: Callable[[], None]) -> None:
-        """Where a node is an end and the station of one link, a message of the other end can make the two disagree:
-        about a window that another station heralds, or one that the end offers for a second time. Nobody is told off for
-        that here, least of all in the middle of what else is being done; the window finds its end by its timeout."""
+        """Between a link's end and its station, where this node is both.
+
+        The other end can make the two disagree: about a window that another station heralds, or one that is offered for
+        a second time. It must not be a violation in the middle of what else is being done; the window times out.
+        """
         try:
             tell()
         except PeerViolation:
