@@ -219,7 +219,8 @@ class LinkEnd:
         self._told_free = max(0, self._told_free - schedule.memories)
         request = self.queue.at(schedule.queue_sequence)
         if request is not None:
-            self.windows.offer(request, schedule.first_cycle, schedule.cycles, schedule.memories)
+            memories = self.configuration.window_memories(schedule.memories)  # more no Reply could tell of
+            self.windows.offer(request, schedule.first_cycle, schedule.cycles, memories)
         else:  # it was cancelled here; any station that the link has is right
             self.windows.decline(self.configuration.stations[0], schedule.first_cycle, schedule.cycles,
                                  schedule.queue_sequence)  # fmt: skip

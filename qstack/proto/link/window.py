@@ -20,7 +20,7 @@ from qstack.proto.link.queue import Request
 from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
 from qstack.proto.link.surroundings import Surroundings
 from qstack.wire.link import Expire, Gen, Reply, ReplyCode
-from qstack.wire.twin import Attempt, Release, Status
+from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Release, Status
 
 __all__ = ["Window", "Windows"]
 
@@ -237,7 +237,9 @@ class Windows:
     def _call_release(self, qubits: tuple[QubitId, ...]) -> None:
         link = self.configuration.link
         instant = DomainTime(max(self.around.domain_now(), self.pool.busy_until(qubits)))
-        self.around.call(Release, ("release", link, qubits), instant=instant, qubits=qubits)
+        for start in range(0, len(qubits), MAXIMUM_ITEMS):
+            some = qubits[start : start + MAXIMUM_ITEMS]
+            self.around.call(Release, ("release", link, some), instant=instant, qubits=some)
         # Moved with every call: what is not answered is told again when the device has had its time for the last one.
         timeout_ns = self.around.parameters.release_timeout_ns
         self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)

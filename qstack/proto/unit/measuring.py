@@ -15,7 +15,7 @@ from qstack.proto.unit.end import Asked, HeldPair, Outcome, UnitEnd
 from qstack.proto.unit.ledger import Ledger
 from qstack.proto.unit.states import HeadEvent, TailEvent
 from qstack.wire.protocols import Protocol
-from qstack.wire.twin import Measure, Measured, MeasureItem, Status, request_id
+from qstack.wire.twin import MAXIMUM_ITEMS, Measure, Measured, MeasureItem, Status, request_id
 from qstack.wire.value import Message
 
 __all__ = ["Measuring"]
@@ -49,13 +49,14 @@ class Measuring:
         self._waiting.append((unit, held, basis))
 
     def flush(self) -> None:
-        """The end of the turn: one call a unit."""
+        """The end of the turn: one call a unit, or as few as its measurements fit."""
         waiting, self._waiting = self._waiting, []
         batches: dict[int, _Batch] = {}
         for unit, held, basis in waiting:
             batches.setdefault(unit.handle, _Batch(unit, [], None)).asked.append(Asked(held, basis))
         for batch in batches.values():
-            self._ask(batch)
+            for start in range(0, len(batch.asked), MAXIMUM_ITEMS):
+                self._ask(_Batch(batch.unit, batch.asked[start : start + MAXIMUM_ITEMS], None))
 
     def for_application(self, unit: UnitEnd, asked: list[Asked], request: int) -> None:
         """Measure what an application asks for, at once."""

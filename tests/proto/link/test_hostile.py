@@ -1,0 +1,186 @@
+"""What the other end of a link can say that it should not, to an end that may be the link's station too."""
+
+from typing import Any
+
+from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage
+from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna, QubitId, make_qna
+from qstack.base.services import PairReady, ReleaseLink, RequestPairs, ReserveLink
+from qstack.base.time import DomainTime, Instant, Timescale
+from qstack.base.units import SECOND_NS
+from qstack.proto.link.machine import LinkMachine
+from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
+from qstack.wire.link import (
+    CreateAck,
+    CreateRequest,
+    Gen,
+    Reply,
+    ReplyCode,
+    Room,
+    Schedule,
+)
+from qstack.wire.twin import (
+    MAXIMUM_ITEMS,
+    Attempt,
+    AwaitHeralds,
+    BellIndex,
+    Herald,
+    Heralds,
+    LinkEnd,
+    Release,
+    Released,
+    Status,
+)
+from qstack.wire.value import Message
+from tests.proto.circuit.fabric import ARRIVAL
+
+LOW, HIGH = make_qna(64512, 1), make_qna(64512, 2)
+LABEL, OTHER = Label(2), Label(4)
+EPOCH = 1_790_000_000 * SECOND_NS
+CYCLE_NS = 10_000
+LATER = DomainTime(EPOCH + 3_600 * SECOND_NS)
+ROOM = Room(free=4, schedule=0)
+
+
+class End:
+    """The honest end, whose neighbour is the test. It is a station of the link."""
+
+    def __init__(self, own: Qna, neighbour: Qna, stations: tuple[Qna, ...], memories: int = 4) -> None:
+        link = LinkConfiguration(
+            link=LinkId(1), neighbour=neighbour, stations=stations, memories=tuple(map(QubitId, range(memories))),
+            cycle_ns=CYCLE_NS,
+        )  # fmt: skip
+        self.machine = LinkMachine(
+            own, LinkParameters(), timescale=lambda: Timescale(0, EPOCH), links=[link],
+            stations=[StationConfiguration(LinkId(1), (own, neighbour), CYCLE_NS)],
+        )  # fmt: skip
+        self.neighbour = neighbour
+        self.now = Instant(0)
+        self.done: list[Any] = []
+
+    def receive(self, message: Message) -> None:
+        self.machine.receive(message, Sender(self.neighbour, Seal.HOP, ARRIVAL, self.neighbour), self.now)
+        self.done += self.machine.take_effects()
+
+    def serve(self, service: Any) -> None:
+        self.machine.on_service(service, self.now)
+        self.done += self.machine.take_effects()
+
+    def result(self, result: Message) -> None:
+        self.machine.on_device_result(result, self.now)
+        self.done += self.machine.take_effects()
+
+    def run(self, until_ns: int) -> None:
+        while (due := self.machine.next_deadline()) is not None and due <= until_ns:
+            self.now = Instant(max(self.now, due))
+            self.machine.handle_deadline(self.now)
+            self.done += self.machine.take_effects()
+        self.now = Instant(until_ns)
+
+    def sent(self, kind: type) -> list[Any]:
+        return [each.message for each in self.done if isinstance(each, SendMessage) and isinstance(each.message, kind)]
+
+    def called(self, kind: type) -> list[Any]:
+        return [each.request for each in self.done if isinstance(each, CallDevice) and isinstance(each.request, kind)]
+
+    def counted(self, name: str) -> int:
+        return sum(each.amount for each in self.done if isinstance(each, Count) and each.name == name)
+
+    def make_room(self, label: Label = LABEL, memories: int = 1) -> None:
+        self.serve(ReserveLink(self.neighbour, label, memories, 0.0))
+
+
+def create(number: int, place: int, label: Label = LABEL, station: Qna = HIGH) -> CreateRequest:
+    return CreateRequest(create_id=number, link=LinkId(1), label=label, queue_sequence=place, number=4, deadline=LATER,
+                         room=ROOM, stations=(station,))  # fmt: skip
+
+
+def gen(cycle: int, cycles: int, place: int, station: Qna, memories: int = 1) -> Gen:
+    return Gen(link=LinkId(1), station=station, first_cycle=Cycle(cycle), cycles=cycles, queue_sequence=place,
+               memories=memories)  # fmt: skip
+
+
+def test_master_told_of_a_place_that_it_never_gave_goes_on_counting() -> None:
+    """The highest place there is would leave no place for anybody's next request."""
+    end = End(LOW, HIGH, (LOW,))
+    end.make_room()
+    end.receive(CreateAck(create_id=999, link=LinkId(1), queue_sequence=0xFFFF_FFFF, station=LOW, room=ROOM))
+    end.receive(create(1, 0, station=LOW))
+    end.serve(RequestPairs(HIGH, LABEL, 1, 0.0, PurposeId(0), Instant(SECOND_NS)))
+    assert [ack.queue_sequence for ack in end.sent(CreateAck)] == [1]
+    assert [asked.queue_sequence for asked in end.sent(CreateRequest)] == [2]
+
+
+def test_own_station_asked_about_a_window_that_another_station_heralds_is_not_heard() -> None:
+    end = End(LOW, HIGH, (LOW, HIGH))
+    end.make_room()
+    end.receive(create(1, 0, station=HIGH))
+    end.run(SECOND_NS // 10)
+    [schedule] = end.sent(Schedule)
+    end.receive(gen(schedule.first_cycle, schedule.cycles, 1, LOW))
+    end.run(3 * SECOND_NS)  # the station tells its own end that the other's Gen never came, in a deadline
+    assert end.counted("link.stray_to_itself") == 1
+    assert end.counted("link.windows_unanswered") == 1
+    assert [(reply.code, reply.station) for reply in end.sent(Reply)] == [(ReplyCode.NO_OTHER, LOW)]
+
+
+def test_window_offered_for_a_second_time_is_not_filled_with_the_heralds_of_the_first() -> None:
+    end = End(HIGH, LOW, (HIGH,))
+    first = EPOCH // CYCLE_NS + 1_000
+    end.make_room()
+    end.receive(create(1, 1))
+    end.receive(Schedule(link=LinkId(1), schedule=1, queue_sequence=1, first_cycle=Cycle(first), cycles=10, memories=1))
+    end.receive(gen(first, 10, 1, HIGH))
+    [asked] = end.called(AwaitHeralds)
+    end.serve(ReleaseLink(LOW, LABEL))
+    end.make_room(OTHER)
+    end.receive(create(2, 2, OTHER))
+    end.receive(Schedule(link=LinkId(1), schedule=2, queue_sequence=2, first_cycle=Cycle(first), cycles=2, memories=1))
+    assert end.counted("link.stray_to_itself") == 1  # its Gen: the station has one of this end for that window
+    end.result(Heralds(
+        request_id=asked.request_id, status=Status.OK, completed_at=DomainTime(0), deliver_at=DomainTime(0),
+        link=LinkId(1), first_cycle=Cycle(first), cycles=10, attempted=LinkEnd.LOWER | LinkEnd.HIGHER,
+        heralds=(Herald(offset=7, bell_index=BellIndex.PHI_PLUS),),
+    ))  # fmt: skip
+    assert end.counted("link.stray_to_itself") == 2
+    assert not [each for each in end.done if isinstance(each, PairReady)]
+    end.run(3 * SECOND_NS)
+    assert end.counted("link.windows_unanswered") == 1
+
+
+def test_schedule_of_more_memories_than_a_reply_can_tell_of_is_cut() -> None:
+    end = End(HIGH, LOW, (HIGH,), memories=5_000)
+    first = EPOCH // CYCLE_NS + 1_000
+    end.make_room()
+    end.receive(create(1, 1))
+    end.receive(Schedule(link=LinkId(1), schedule=1, queue_sequence=1, first_cycle=Cycle(first), cycles=900,
+                         memories=0xFFFF))  # fmt: skip
+    assert [len(attempt.qubits) for attempt in end.called(Attempt)] == [192]
+
+
+def test_more_memories_than_one_call_to_the_device_can_name_are_emptied_in_several() -> None:
+    end = End(HIGH, LOW, (HIGH,), memories=5_000)
+    first = EPOCH // CYCLE_NS + 1_000
+    end.make_room()
+    end.receive(create(1, 1))
+    for number in range(1, 28):
+        end.receive(Schedule(link=LinkId(1), schedule=number, queue_sequence=1, first_cycle=Cycle(first), cycles=200,
+                             memories=200))  # fmt: skip
+        first += 200
+    end.receive(Schedule(link=LinkId(1), schedule=28, queue_sequence=1, first_cycle=Cycle(first), cycles=9, memories=1))
+    end.serve(ReleaseLink(LOW, LABEL))
+    told = [len(release.qubits) for release in end.called(Release)]
+    assert sum(told) == 5_000
+    end.done.clear()
+    end.run(3 * SECOND_NS)  # the device has not answered: all that is not empty is told again
+    assert [len(release.qubits) for release in end.called(Release)][:2] == [MAXIMUM_ITEMS, 5_000 - MAXIMUM_ITEMS]
+    for release in end.called(Release)[-2:]:
+        end.result(Released(request_id=release.request_id, completed_at=DomainTime(0), deliver_at=DomainTime(0),
+                            statuses=(Status.OK,) * len(release.qubits)))  # fmt: skip
+    assert end.machine.describe().links[0].free == 5_000
+
+
+def test_station_does_not_wait_for_a_window_that_ends_in_the_far_future() -> None:
+    end = End(HIGH, LOW, (HIGH,))
+    end.receive(gen(EPOCH // CYCLE_NS, 0xFFFF_FFFF, 1, HIGH))
+    assert [reply.code for reply in end.sent(Reply)] == [ReplyCode.TIME_MISMATCH]
+    assert end.machine.next_deadline() is None
