@@ -16,6 +16,8 @@ from qstack.wire.value import Message
 
 __all__ = ["End", "Life", "Record", "Unit"]
 
+_LIVE = ("established", "suspect", "closing")
+
 
 @dataclass(slots=True, eq=False)
 class Life:
@@ -103,7 +105,8 @@ class Unit:
 class Record:
     """Everything that a check may want to know afterwards.
 
-    `acted`: how often a node (in any life) was given the same request; by (node, what, mark of the request).
+    `acted`: how often a node (in any life) was given the same request, a unit's in the same epoch; by (node, what,
+    mark of the request).
     """
 
     units: dict[int, Unit] = field(default_factory=dict)
@@ -124,7 +127,7 @@ class Record:
     def note_received(self, name: str, own: Qna, message: Message, sender: Sender, now_ns: int) -> None:
         """The node `name` at `own` is given a message: remember what must not come twice, and what has passed."""
         if isinstance(message, UnitRequest):
-            self.acted[name, "UnitRequest", message.nonce] += 1
+            self.acted[name, "UnitRequest", b"%d " % self._epoch(name, sender.qna) + message.nonce] += 1
             unit = self._planned(message.urn)
             if unit is not None:
                 self._numbered[sender.qna, message.request] = unit
@@ -171,6 +174,12 @@ class Record:
         unit.ends.append(end)
         self._ends[life.name, life.number, started.unit] = (unit, end)
         return unit, end
+
+    def _epoch(self, name: str, peer: Qna) -> int:
+        """How the node names its end session with `peer`."""
+        life = self.life(name)
+        sessions = () if life is None else life.node.machines.end_session.describe()
+        return next((view.local_epoch for view in sessions if view.peer == peer and view.state in _LIVE), 0)
 
     def _planned(self, urns: tuple[str, ...]) -> Unit | None:
         return next((unit for unit in self.units.values() if set(unit.urns) == set(urns)), None)
