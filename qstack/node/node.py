@@ -108,7 +108,11 @@ class Node:
 
     def receive_datagram(self, datagram: bytes, arrival: Arrival, now_ns: Instant) -> None:
         """Any octets from the network."""
+        row = False
         for found in self._ingress.take_untrusted(datagram, arrival, now_ns):
+            if row:  # it may be about what the message before it has begun
+                self._calm_down(now_ns)
+            row = True
             match found:
                 case Received():
                     self._dispatch(found, now_ns)
@@ -118,7 +122,6 @@ class Node:
                     self._report_undecodable(found, now_ns)
                 case Forgotten():
                     self._report_forgotten(found.header, now_ns)
-            self._calm_down(now_ns)  # the next message of a row may be about what this one has begun
         self._settle(now_ns)
 
     def device_result(self, result: Message, now_ns: Instant) -> None:
@@ -233,7 +236,9 @@ class Node:
 
     def _collect(self) -> None:
         for machine in self.machines.all:
-            self._effects.extend(machine.take_effects())
+            effects = machine.take_effects()
+            if effects:
+                self._effects.extend(effects)
         wanted, self._egress.wanted = self._egress.wanted, []
         self._effects.extend(dict.fromkeys(wanted))
 
@@ -297,7 +302,7 @@ class Node:
             self._flows.end((peer, seal))
             session = self.machines.hop_session if seal is Seal.HOP else self.machines.end_session
             session.drop(peer, "does not acknowledge", now_ns)
-        self._collect()
+            self._collect()
 
     # --- messages -------------------------------------------------------------------------------------------------
 
