@@ -3,7 +3,8 @@
 Laws:
 
 1. Nothing that is unsealed reaches a live epoch: it ends when a handshake with the same peer has completed, when the
-   peer or our node says so under its keys, or when the peer is silent.
+   peer or our node says so under its keys, or when the peer is silent. A handshake from elsewhere is completed when
+   the peer is silent: there may be two of it.
 2. A source costs nothing until it has given back a cookie, and little after (`halfopen`).
 3. With our own QNA there is no epoch: whoever proves it is a rival, and a handshake with ourselves proves nothing.
 4. Of two handshakes between two nodes the lower QNA decides which one is completed, and decides once: it completes the
@@ -231,10 +232,40 @@ class Establishment:
         if session.peer == self.own:
             self._meet_rival(session, now_ns)
             return
+        live = self._contested(session)
+        if live is None:
+            self._complete(session, now_ns)
+        elif SESSIONS.fire(live, SessionEvent.SILENCE_DUE, now_ns=now_ns):
+            self._register.schedule(live, now_ns)
+
+    def _complete(self, session: Session, now_ns: int) -> None:
+        """The peer is proved, and nothing stands against it."""
         self._fire(session, SessionEvent.PROVED, now_ns=now_ns)
         if session.state is SessionState.ESTABLISHED:
             self._announce(session, now_ns)
             session.greet()
+
+    def _contested(self, session: Session) -> Session | None:
+        """SESSION-6.3-5: the epoch of a peer that calls from elsewhere. It may have moved, or it may be a copy."""
+        live = self._register.live.get(session.peer)
+        if live is None or live.locator == session.locator or session.role is Role.INITIATOR:
+            return None
+        return live
+
+    def turn_away(self, live: Session, now_ns: int) -> None:
+        """The peer of a live epoch has been heard: whoever has called in its name from elsewhere is another."""
+        for newcomer in self._waiting(live.peer):
+            self._abort_session(newcomer, f"the peer is alive at {live.locator}: two nodes are it", now_ns)
+
+    def _let_in(self, peer: Qna, now_ns: int) -> None:
+        """The live epoch of a peer has ended: who has called from elsewhere was it."""
+        for newcomer in self._waiting(peer)[:1]:
+            self._complete(newcomer, now_ns)
+
+    def _waiting(self, peer: Qna) -> list[Session]:
+        """Calls of a peer that have nothing to wait for but its live epoch."""
+        half_open = self._register.half_open.of_peer(peer)
+        return [each for each in half_open if each.handshake is not None and each.handshake.done]
 
     def _mistaken_identity(self, session: Session) -> str:
         assert session.handshake is not None
@@ -298,6 +329,7 @@ class Establishment:
         if was_live:
             self._log(Severity.INFO, "session lost", session, ("reason", reason))
             self._effects.append(PeerDown(session.peer, self.scope, reason))
+            self._let_in(session.peer, now_ns)
         elif was_attempt:
             self._log(Severity.PEER, "handshake failed", session, ("reason", reason))
             self._report_failure(session.peer, session.locator, reason)

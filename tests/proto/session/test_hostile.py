@@ -57,7 +57,7 @@ def test_hostile_storm_leaves_a_live_epoch_alone_and_no_trace(scope: Seal, seed:
     cookies = [bytes(16)]
     for _ in range(300):
         source = chance.choice([MALLORY, alice.locator])
-        forge(network, random_message(chance, epochs, cookies), chance.choice([alice.qna, at(9)]), bob, source)
+        forge(network, random_message(chance, epochs, cookies), chance.choice([alice.qna, bob.qna, at(9)]), bob, source)
         network.run(MILLISECOND)
         cookies += [
             CookieChallenge.decode_untrusted(answer[40:]).cookie

@@ -10,14 +10,13 @@ from qstack.base.locator import Locator
 from qstack.base.services import ClaimProved, ClaimRefuted, PeerDown, PeerUp
 from qstack.io.tls import TlsHandshakeFactory
 from qstack.pki.issuing import issue_node
-from qstack.proto.session.carrier import HandshakeMessage, with_check
+from qstack.proto.session.carrier import HandshakeMessage
 from qstack.testing.handshake import FakeHandshakeFactory, fake_identity
-from qstack.wire.header import HEADER_SIZE, Header, decode_header_untrusted
-from qstack.wire.protocols import Protocol
-from qstack.wire.session import Abort, CookieChallenge, Flight, FlightAck, Initiate
-from qstack.wire.value import decode_message_untrusted
+from qstack.wire.header import HEADER_SIZE
+from qstack.wire.session import Abort, CookieChallenge, Initiate
 from tests.pki.certificates import NOW, der, key_der
-from tests.proto.session.network import MILLISECOND, SECOND, Crossing, Network, Station, Weather, at, home, whole
+from tests.proto.session.network import MILLISECOND, SECOND, Crossing, Network, Station, Weather, at, home
+from tests.proto.session.rewriter import Rewriter, handshake_datagram, handshake_message
 from tests.proto.session.test_cost import forge
 from tests.proto.session.test_with_tls import CA, TRUST, believing
 
@@ -40,58 +39,50 @@ def events(station: Station) -> list[str]:
 
 
 class Relay:
-    """An attacker on the path, at FRONT for the node that calls and at BACK for the node that it makes answer.
-
-    It gives each call another epoch and nonce, and the name of whom it likes: what is not under TLS is its to change.
-    """
+    """An attacker at FRONT for the node that calls and at BACK for the node that it makes answer, in `name`."""
 
     def __init__(self, network: Network, victim: Station, target: Station, name: Qna) -> None:
         self.network = network
         self.victim = victim
         self.target = target
         self.name = name
-        self.epochs: dict[Epoch, Epoch] = {}
-        self.nonces: dict[bytes, bytes] = {}
+        self.rewriter = Rewriter()
         self.answers: list[HandshakeMessage] = []
         network.tap = self.take
 
     def take(self, crossing: Crossing) -> bool:
         if crossing.destination not in (FRONT, BACK):
             return True
-        _, offset = decode_header_untrusted(crossing.datagram)
-        message = decode_message_untrusted(Protocol.SESSION, crossing.datagram[offset:])
+        message = handshake_message(crossing.datagram)
         if crossing.destination == FRONT:
-            self.send(self.forth(message), self.name, self.target, BACK)
+            forth = self.rewriter.forth(message)
+            self.network.inject(BACK, self.target.locator, handshake_datagram(forth, self.name, self.target.qna))
         else:
             self.answers.append(message)
-            self.send(self.back(message), self.victim.qna, self.victim, FRONT)
+            back = self.rewriter.back(message)
+            self.network.inject(FRONT, self.victim.locator, handshake_datagram(back, self.victim.qna, self.victim.qna))
         return False
 
-    def send(self, message: HandshakeMessage, name: Qna, to: Station, source: Locator) -> None:
-        header = Header(next_protocol=Protocol.SESSION, source=name, destination=to.qna)
-        self.network.inject(source, to.locator, whole(header, with_check(message, name, to.qna).encode()))
 
-    def forth(self, message: HandshakeMessage) -> HandshakeMessage:
-        match message:
-            case Initiate():
-                epoch, nonce = Epoch(message.initiator_epoch ^ 1), message.nonce[::-1]
-                self.epochs[epoch], self.nonces[nonce] = message.initiator_epoch, message.nonce
-                return message.replace(initiator_epoch=epoch, nonce=nonce)
-            case Flight() | FlightAck() | Abort():
-                return message.replace(sender_epoch=Epoch(message.sender_epoch ^ 1))
-            case _:
-                return message
+class Credit:
+    """Sees to it that a node never has sent more octets than it has received (SESSION-6.1-1)."""
 
-    def back(self, message: HandshakeMessage) -> HandshakeMessage:
-        match message:
-            case CookieChallenge():
-                return message.replace(
-                    initiator_epoch=self.epochs[message.initiator_epoch], nonce=self.nonces[message.nonce]
-                )
-            case Flight() | FlightAck() | Abort():
-                return message.replace(receiver_epoch=Epoch(message.receiver_epoch ^ 1))
-            case _:
-                return message
+    def __init__(self, network: Network, station: Station) -> None:
+        self.received = self.sent = 0
+        self.station = station
+        self.take_in = station.receive
+        station.receive = self.receive  # type: ignore[method-assign]
+        network.tap = self.send
+
+    def receive(self, datagram: bytes, source: Locator) -> None:
+        self.received += len(datagram)
+        self.take_in(datagram, source)
+
+    def send(self, crossing: Crossing) -> bool:
+        if crossing.source == self.station.locator:
+            self.sent += len(crossing.datagram)
+            assert self.sent <= self.received
+        return True
 
 
 def assert_nothing_came_of_it(*stations: Station) -> None:
@@ -131,10 +122,12 @@ def test_rival_is_proved_over_a_bad_path_and_leaves_no_trace(seed: int) -> None:
     weather = Weather(loss=0.3, duplication=0.2, corruption=0.1, jitter_ns=100 * MILLISECOND)
     network = Network(seed=seed, weather=weather)
     first, second = network.station(1), clone(network)
+    credit = Credit(network, first)
     second.prove(first.qna, first.locator)
     assert network.run(60 * SECOND, lambda: bool(second.services))
     network.run(60 * SECOND)
     assert second.services == [ClaimProved(first.qna, first.locator)] and not first.services
+    assert credit.received > 0
     assert_nothing_came_of_it(first, second)
 
 
