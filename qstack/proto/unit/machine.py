@@ -21,6 +21,7 @@ from qstack.base.services import (
     PeerDown,
     PeerUp,
     QubitsFreed,
+    ReleaseCircuit,
     Routes,
 )
 from qstack.base.time import Instant, Timescale
@@ -217,11 +218,10 @@ class UnitMachine:
                 self._ledger.fire(unit, HeadEvent.LOST, TailEvent.LOST, ending)
 
     def _bind(self, ready: CircuitReady) -> None:
+        """Give a circuit to the unit that it was reserved for; one that no unit wants is released."""
         units = [unit for unit in self._ledger.with_context(ready.context) if ready.head == unit.IS_HEAD]
-        for unit in units:
-            self._ledger.fire(unit, HeadEvent.RESERVED, TailEvent.RESERVED, ready)
-        if not units:
-            self._effects.append(Count("unit.stray_circuits"))
+        if not any([self._ledger.fire(unit, HeadEvent.RESERVED, TailEvent.RESERVED, ready) for unit in units]):
+            self._effects += [Count("unit.stray_circuits"), ReleaseCircuit(ready.circuit, ErrorCode.CANCELLED)]
 
     def _take_pair(self, pair: EndPairReady) -> None:
         """Give a pair to its unit; one that no unit wants is discarded."""

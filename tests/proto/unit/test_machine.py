@@ -4,6 +4,8 @@ import pytest
 
 from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.ids import CircuitId
+from qstack.base.services import CircuitReady, ReleaseCircuit
 from qstack.base.time import Instant
 from qstack.base.units import MINUTE_NS, SECOND_NS
 from qstack.proto.unit.states import HEAD, TAIL, HeadState, TailState
@@ -203,3 +205,10 @@ def test_unit_request_that_is_lost_twice_fails() -> None:
     couple.lose_session()
     (failure,) = couple.failures(ALICE)
     assert failure.reason == ErrorCode.SESSION_LOST
+
+
+def test_unit_circuit_that_no_unit_wants_is_released() -> None:
+    machine = Couple().machines[BOB]
+    stray = CircuitReady(CircuitId((ALICE, 9)), bytes(16), ALICE, False)
+    machine.on_service(stray, Instant(1))
+    assert ReleaseCircuit(stray.circuit, ErrorCode.CANCELLED) in machine.take_effects()
