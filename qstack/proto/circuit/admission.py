@@ -5,6 +5,7 @@ from qstack.base.effects import NO_LABEL
 from qstack.base.errors import ErrorCode, PeerViolation, ResourceLimit
 from qstack.base.ids import CircuitId, Label, Qna, Qui, as_number
 from qstack.base.services import CircuitFailed, RequestCircuit, Routes
+from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_from_wire
 from qstack.proto.circuit.halves import Side
 from qstack.proto.circuit.labels import is_of
@@ -32,14 +33,14 @@ class Admission:
         self._around = around
         self._routes = routes
         self._chance = chance
-        self._circuits = chance.integer(b"circuit first number", 32)
+        self._numbers = 0
         self._quis = 0
 
     def request(self, asked: RequestCircuit) -> None:
         """The unit of this node asks: be the head."""
         around = self._around
         try:
-            deadline = around.timescale().domain(asked.deadline_ns)
+            deadline = self._bounded(around.timescale().domain(asked.deadline_ns))
             if deadline <= around.domain_now():
                 raise _Inadmissible(ErrorCode.EXPIRED)
             wanted = Asked(
@@ -49,8 +50,7 @@ class Admission:
             )  # fmt: skip
             self._check(wanted)
             below = self._next_hop(wanted, Qna(0))
-            self._circuits = (self._circuits + 1) & 0xFFFF_FFFF
-            self._begin(CircuitId((around.own, self._circuits)), wanted, None, below)
+            self._begin(self._new_identity(), wanted, None, below)
         except _Inadmissible as no:
             around.emit(CircuitFailed(asked.context, no.reason, around.own))
 
@@ -62,13 +62,15 @@ class Admission:
         try:
             asked = Asked(
                 message.context, message.number, message.memories, fidelity_from_wire(message.min_fidelity),
-                fidelity_from_wire(message.path_fidelity), message.hops_left, message.deadline, message.head_memory,
+                fidelity_from_wire(message.path_fidelity), message.hops_left, self._bounded(message.deadline),
+                message.head_memory,
                 message.endpoints, self._after_here(message.route),
             )  # fmt: skip
             identity = CircuitId((message.endpoints[0], message.circuit))
-            if identity in around.circuits:
+            if identity in around.circuits or message.endpoints[0] == around.own:
                 raise _Inadmissible(ErrorCode.NO_ROUTE)  # it has come in a circle
             self._check(asked)
+            self._check_share(above)
             below = None if self._is_tail(asked) else self._next_hop(asked, above)
             hop = Hop(above, message.link_label, Label(0), message.link_label, message.qui)
             self._begin(identity, asked, hop, below)
@@ -85,6 +87,25 @@ class Admission:
             raise _Inadmissible(ErrorCode.EXPIRED)
         if len(around.circuits) >= around.parameters.circuits:
             raise _Inadmissible(ErrorCode.NO_RESOURCES)
+
+    def _check_share(self, above: Qna) -> None:
+        """No neighbour has more than its share of this node's circuits (CIRCUIT-7)."""
+        theirs = sum(1 for each in self._around.circuits.values() if each.came_from(above))
+        if theirs >= self._around.parameters.circuits_of_neighbour:
+            raise _Inadmissible(ErrorCode.NO_RESOURCES)
+
+    def _bounded(self, deadline: DomainTime) -> DomainTime:
+        """A deadline that may have been set by somebody else: nothing is kept for ever (CIRCUIT-3-4)."""
+        return min(deadline, DomainTime(self._around.domain_now() + self._around.parameters.lifetime_ns))
+
+    def _new_identity(self) -> CircuitId:
+        """Of chance: a number that could be foretold, somebody else could have used before (CIRCUIT-4.1-2)."""
+        around = self._around
+        while True:
+            self._numbers += 1
+            identity = CircuitId((around.own, self._chance.integer(b"circuit number %d" % self._numbers, 32)))
+            if identity not in around.circuits:
+                return identity
 
     def _after_here(self, route: tuple[RouteHop, ...]) -> tuple[RouteHop, ...]:
         """What is left of a route once this node is visited."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qstack.base.units import MILLISECOND_NS, SECOND_NS
+from qstack.base.units import MILLISECOND_NS, MINUTE_NS, SECOND_NS
 from qstack.quantum.formulas import check_lifetimes
 
 __all__ = ["MAXIMUM_PARKED", "TRACK_OCTETS", "CircuitParameters"]
@@ -25,6 +25,8 @@ class CircuitParameters:
     memories: int = 4
     hops: int = 32
     circuits: int = 1_024
+    circuits_of_neighbour: int = 256  # CIRCUIT-7: that one neighbour above has asked for
+    lifetime_ns: int = 24 * 60 * MINUTE_NS  # CIRCUIT-3-4: whatever the deadline says
     labels: int = 4_096
     setup_timeout_ns: int = 5 * SECOND_NS  # CIRCUIT-3-3
     deadline_margin_ns: int = 500 * MILLISECOND_NS  # CIRCUIT-3-4

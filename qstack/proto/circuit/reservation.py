@@ -91,6 +91,11 @@ class Circuit:
         """Whether pairs belong to it."""
         return self.state in (CircuitState.OPEN, TailState.OPEN)
 
+    def came_from(self, neighbour: Qna) -> bool:
+        """Whether it was asked for by this neighbour."""
+        above = self.hops.get(Side.ABOVE)
+        return above is not None and above.neighbour == neighbour
+
     @property
     def deadline_ns(self) -> Instant:
         """The deadline, on the local clock."""

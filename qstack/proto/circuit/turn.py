@@ -82,5 +82,6 @@ class Turn:
 def _aged(
     tracked: Tracked, ages: tuple[int, int], later_ns: float, *, memories: tuple[MemoryTimes, MemoryTimes]
 ) -> float:
-    """The fidelity some time from now."""
-    return fidelity_after(tracked.state, tracked.frame, (ages[0] + later_ns, ages[1] + later_ns), memories)
+    """The fidelity some time from now; in 0..1 also for an estimate that is that of no state (CIRCUIT-8)."""
+    fidelity = fidelity_after(tracked.state, tracked.frame, (ages[0] + later_ns, ages[1] + later_ns), memories)
+    return max(0.0, min(1.0, fidelity))
