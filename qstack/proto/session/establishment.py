@@ -233,13 +233,10 @@ class Establishment:
             self._meet_rival(session, now_ns)
             return
         live = self._contested(session)
-        if live is None:
-            self._complete(session, now_ns)
-        elif SESSIONS.fire(live, SessionEvent.SILENCE_DUE, now_ns=now_ns):
-            self._register.schedule(live, now_ns)
-
-    def _complete(self, session: Session, now_ns: int) -> None:
-        """The peer is proved, and nothing stands against it."""
+        if live is not None:  # until that has ended, each copy of the last flight brings us here again
+            if SESSIONS.fire(live, SessionEvent.SILENCE_DUE, now_ns=now_ns):
+                self._register.schedule(live, now_ns)
+            return
         self._fire(session, SessionEvent.PROVED, now_ns=now_ns)
         if session.state is SessionState.ESTABLISHED:
             self._announce(session, now_ns)
@@ -254,18 +251,9 @@ class Establishment:
 
     def turn_away(self, live: Session, now_ns: int) -> None:
         """The peer of a live epoch has been heard: whoever has called in its name from elsewhere is another."""
-        for newcomer in self._waiting(live.peer):
-            self._abort_session(newcomer, f"the peer is alive at {live.locator}: two nodes are it", now_ns)
-
-    def _let_in(self, peer: Qna, now_ns: int) -> None:
-        """The live epoch of a peer has ended: who has called from elsewhere was it."""
-        for newcomer in self._waiting(peer)[:1]:
-            self._complete(newcomer, now_ns)
-
-    def _waiting(self, peer: Qna) -> list[Session]:
-        """Calls of a peer that have nothing to wait for but its live epoch."""
-        half_open = self._register.half_open.of_peer(peer)
-        return [each for each in half_open if each.handshake is not None and each.handshake.done]
+        for newcomer in self._register.half_open.of_peer(live.peer):
+            if newcomer.handshake is not None and newcomer.handshake.done:
+                self._abort_session(newcomer, f"the peer is alive at {live.locator}: two nodes are it", now_ns)
 
     def _mistaken_identity(self, session: Session) -> str:
         assert session.handshake is not None
@@ -329,7 +317,6 @@ class Establishment:
         if was_live:
             self._log(Severity.INFO, "session lost", session, ("reason", reason))
             self._effects.append(PeerDown(session.peer, self.scope, reason))
-            self._let_in(session.peer, now_ns)
         elif was_attempt:
             self._log(Severity.PEER, "handshake failed", session, ("reason", reason))
             self._report_failure(session.peer, session.locator, reason)
