@@ -7,6 +7,7 @@ the two apart: a length begins below 0x40, an object with `{` (0x7B).
 Nothing here needs an event loop, so that commands start quickly.
 """
 
+import errno
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,8 @@ def unreachable(path: Path, error: OSError) -> LocalMisuse:
     """What to tell somebody who cannot connect to a daemon."""
     if isinstance(error, FileNotFoundError):
         return LocalMisuse(f"no daemon at {path}: start qstackd, or name its control socket (--socket, QSTACK_SOCKET)")
+    if error.errno == errno.EPROTOTYPE or (path.exists() and not path.is_socket()):
+        return LocalMisuse(f"{path} is no control socket of a daemon: name that one (--socket, QSTACK_SOCKET)")
     if isinstance(error, ConnectionRefusedError):
         return LocalMisuse(f"the daemon of {path} has gone and left its socket behind: start qstackd again")
     if isinstance(error, PermissionError):

@@ -9,6 +9,13 @@ from qstack.base.ids import Qna, format_qna
 
 __all__ = ["ConnectionLost", "EndpointRefused", "PairLost", "RequestRefused", "UnitFailed", "UnitRefused"]
 
+_WHY = {
+    ErrorCode.NO_ENDPOINT: "no application serves the endpoint there, or it is not for you to know",
+    ErrorCode.SESSION_LOST: "the other node, or one on the way, has gone; open the unit again",
+    ErrorCode.TIMEOUT: "not established in time; give it longer, or look at qstackctl links",
+}
+"""What a code says to people, where the node says no more than the code."""
+
 
 class RequestRefused(LocalMisuse):
     """The node refused a request. `reason`: why, as a code; `text`: what, where, and how to mend it."""
@@ -35,7 +42,7 @@ class UnitFailed(QstackError):
 
     def __init__(self, reason: ErrorCode, text: str, refused_by: Qna | None) -> None:
         place = "" if refused_by is None else f", by {format_qna(refused_by)}"
-        super().__init__(f"{text or 'unit failed'} ({reason.name}{place})")
+        super().__init__(f"{text or _WHY.get(reason, 'unit failed')} ({reason.name}{place})")
         self.reason = reason
         self.text = text
         self.refused_by = refused_by

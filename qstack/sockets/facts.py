@@ -1,6 +1,6 @@
 """What is known of a unit without asking: the part that all forms of the API share."""
 
-from qstack.base.ids import Qna
+from qstack.base.ids import Qna, format_qna
 from qstack.sockets.client import UnitView
 from qstack.sockets.values import UnitKind
 
@@ -12,6 +12,10 @@ class UnitFacts:
 
     def __init__(self, view: UnitView) -> None:
         self._view = view
+
+    def __repr__(self) -> str:
+        what = "key bits" if self.kind is UnitKind.KEY else "pairs"
+        return f"<Unit of {self.size} {what} with {format_qna(self.remote)}>"
 
     @property
     def urns(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from qstack.sockets.client import MAXIMUM_MEASURED, Answer, ClientCore, UnitView
 from qstack.sockets.errors import EndpointRefused, PairLost, RequestRefused, UnitRefused
 from qstack.sockets.values import Key, MeasuredPair, PairTold, UnitKind
 from qstack.wire.control import PairsMeasured, Refused, UnitStarted
-from qstack.wire.urn import parse_endpoint
+from qstack.wire.unit import MAXIMUM_ENDPOINTS
+from qstack.wire.urn import parse_endpoint, parse_urn
 
 __all__ = ["Verb", "accept", "claim", "close", "key", "measure", "measure_one", "next_pair",
            "open_unit", "release", "wait_closed"]  # fmt: skip
@@ -42,7 +43,8 @@ def accept(core: ClientCore, name: str | None) -> Verb[UnitView]:
 def open_unit(
     core: ClientCore, urns: Sequence[str], kind: UnitKind, min_fidelity: float, timeout_s: float
 ) -> Verb[UnitView]:
-    """Open a unit; returns as soon as its establishment has begun. Raises `UnitRefused`."""
+    """Open a unit; returns as soon as its establishment has begun. Raises `LocalMisuse`, `UnitRefused`."""
+    _check_urns(urns)
     answer = yield from _answer(core, core.open_unit(urns, kind, min_fidelity, timeout_s), UnitRefused)
     assert isinstance(answer, UnitStarted)
     return core.started(answer)
@@ -72,6 +74,8 @@ def measure(
     core: ClientCore, unit: UnitView, pairs: Sequence[PairTold], bases: Sequence[Basis]
 ) -> Verb[list[MeasuredPair]]:
     """Measure pairs, each in its basis, leaving out what the device has lost. Raises `UnitFailed`, `RequestRefused`."""
+    if len(pairs) != len(bases):
+        raise LocalMisuse(f"{len(pairs)} pairs and {len(bases)} bases: each pair is measured in a basis of its own")
     asked = list(zip(pairs, bases, strict=True))
     outcomes: dict[int, int] = {}
     for start in range(0, len(asked), MAXIMUM_MEASURED):
@@ -135,6 +139,19 @@ def _check(core: ClientCore, unit: UnitView) -> None:
     if unit.closed:
         raise LocalMisuse("this unit was closed here")
     core.check()
+
+
+def _check_urns(urns: Sequence[str]) -> None:
+    if isinstance(urns, str) or not all(isinstance(urn, str) for urn in urns):
+        raise LocalMisuse(f"{urns!r}: a unit is named by a list of URNs, each a str")
+    if not 3 <= len(urns) <= MAXIMUM_ENDPOINTS + 1:
+        raise LocalMisuse(f"{len(urns)} URNs: a unit is named by those of its 2 to {MAXIMUM_ENDPOINTS} endpoints and "
+                          "one lifecycle URN, as urn:qkd:lifecycle?=size=256")  # fmt: skip
+    for urn in urns:
+        try:
+            parse_urn(urn)
+        except WireError as error:
+            raise LocalMisuse(f"{urn!r}: {error}") from error
 
 
 def _endpoint_name(urn: str) -> str:

@@ -108,6 +108,16 @@ async def test_server_replaces_a_socket_that_nobody_serves(tmp_path: Path) -> No
         pass
 
 
+async def test_client_of_what_is_no_stream_socket_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as device:
+        device.bind(str(tmp_path / "device"))
+        device.listen()
+        for name in (".", "plain", "device"):
+            with pytest.raises(LocalMisuse, match="no control socket"):
+                await open_control(tmp_path / name)
+
+
 async def test_server_refuses_to_displace_another_and_leaves_its_socket(tmp_path: Path) -> None:
     path = tmp_path / "s"
     async with serving(path):

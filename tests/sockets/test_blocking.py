@@ -84,3 +84,32 @@ async def test_blocking_daemon_that_goes_away_is_told(tmp_path: Path) -> None:
             node.claim(SERVED)
 
     await run(work, tmp_path / "s", fake)
+
+
+WRONG_UNITS = [
+    ([HERE, THERE], "2 URNs"),
+    (HERE, "a list of URNs"),
+    ([HERE, THERE, b"urn:qkd:lifecycle"], "each a str"),
+    ([HERE, "qkd:b", LIFECYCLE], "'qkd:b': octet 0"),
+]
+
+
+@pytest.mark.parametrize(("urns", "told"), WRONG_UNITS)
+async def test_blocking_unit_wrongly_named_is_told_before_the_node_is_asked(urns, told: str, tmp_path: Path) -> None:
+    def work(path: Path) -> None:
+        with open_node(path) as node, pytest.raises(LocalMisuse, match=told):
+            node.open_unit(urns)
+
+    await run(work, tmp_path / "s")
+
+
+async def test_blocking_fewer_bases_than_pairs_are_refused(tmp_path: Path) -> None:
+    def work(path: Path) -> None:
+        with open_node(path) as node, open_node(path) as there:
+            there.claim(SERVED)
+            unit = node.open_unit([HERE, THERE, PAIRS], "pairs")
+            assert "with" in repr(unit)
+            with pytest.raises(LocalMisuse, match="1 pairs and 0 bases"):
+                unit.measure_all([unit.pair(5)], [])
+
+    await run(work, tmp_path / "s")
