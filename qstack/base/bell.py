@@ -5,7 +5,7 @@ Numbers are chosen so that frames compose by XOR: bit 1 is the X part, bit 0 the
 
 from enum import IntEnum, unique
 
-__all__ = ["Basis", "BellIndex", "Gate", "compose"]
+__all__ = ["FLIP", "Basis", "BellIndex", "Gate", "compose"]
 
 
 @unique
@@ -39,6 +39,10 @@ class Gate(IntEnum):
     Z = 1
     X = 2
     Y = 3
+
+
+FLIP: tuple[tuple[int, int, int], ...] = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0))
+"""FLIP[frame][basis]: XOR it into one end's outcome to have what |Phi+> would have given."""
 
 
 def compose(*indices: int) -> BellIndex:

@@ -5,20 +5,12 @@ outcomes in Z and in X, and different ones in Y (its Y correlation is -1). The X
 Z part those of X and Y.
 """
 
-from qstack.base.bell import Basis, BellIndex, Gate, compose
+from qstack.base.bell import FLIP, Basis, BellIndex, Gate, compose
 
-__all__ = ["DISAGREES", "FLIP", "Basis", "BellIndex", "Gate", "compose", "correction", "disagrees", "flip"]
-
-FLIP: tuple[tuple[int, int, int], ...] = ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0))
-"""FLIP[frame][basis]: 1 when one end must turn its outcome to get what |Phi+> would have given."""
+__all__ = ["DISAGREES", "FLIP", "Basis", "BellIndex", "Gate", "compose", "correction", "disagrees"]
 
 DISAGREES: tuple[tuple[int, int, int], ...] = ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1))
 """DISAGREES[frame][basis]: 1 when the two ends' outcomes differ on an ideal pair measured in one basis by both."""
-
-
-def flip(frame: int, basis: int) -> int:
-    """0 or 1: XOR it into one end's outcome to take the frame out. Raises IndexError for no such frame or basis."""
-    return FLIP[frame][basis]
 
 
 def disagrees(frame: int, basis: int) -> int:

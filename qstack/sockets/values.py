@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from qstack.base.bell import Basis, BellIndex
+from qstack.base.bell import FLIP, Basis, BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import QubitId
 from qstack.base.time import DomainTime
@@ -108,9 +108,7 @@ class MeasuredPair:
 
         Then both ends agree in X and in Z, and differ in Y (unit note, section 5).
         """
-        x_part, z_part = self.bell_index >> 1, self.bell_index & 1
-        flips = {Basis.Z: x_part, Basis.X: z_part, Basis.Y: x_part ^ z_part}  # a Pauli turns what it anticommutes with
-        return self.outcome ^ flips[self.basis]
+        return self.outcome ^ FLIP[self.bell_index][self.basis]
 
 
 def read_basis(basis: Basis | str) -> Basis:
