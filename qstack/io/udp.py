@@ -33,17 +33,13 @@ class UdpPort:
     segment: str
     locator: Locator
     multicast: bool = False
-    sent: int = 0
-    send_failures: int = 0
 
     def send(self, datagram: bytes, to: Locator) -> bool:
         """Send at once or not at all; tell whether the kernel took it."""
         try:
             self.sock.sendto(datagram, (str(to.ip), to.port))
         except OSError:  # full buffer, unreachable network, refused earlier: all are the network's weather
-            self.send_failures += 1
             return False
-        self.sent += 1
         return True
 
     async def receive(self, take: Callable[[bytes, Arrival], None], settle: Callable[[], None]) -> None:

@@ -143,7 +143,7 @@ class Pairs:
         if isinstance(handle, Status):
             return handle
         [done] = self._engine.correct([handle], [item.gate], [instant_ns])
-        self._statistics.corrected += done is door.Status.OK
+        self._statistics.turned += done is door.Status.OK
         return _STATUS[done]
 
     def release(self, bank: Bank, qubit: QubitId, instant_ns: int) -> Status:

@@ -7,12 +7,12 @@ __all__ = ["TwinStatistics"]
 
 @dataclass(slots=True)
 class TwinStatistics:
-    """Counters since the start. Pairs for `created` and `swapped`, qubits for `measured`, `corrected`, `released`."""
+    """Counters since the start. Pairs: `created`, `swapped`; qubits: `measured`, `turned` (by gates), `released`."""
 
     created: int = 0
     swapped: int = 0
     measured: int = 0
-    corrected: int = 0
+    turned: int = 0
     released: int = 0
     windows: int = 0  # resolved, with or without a success
     unmatched: int = 0  # over without both attempts and a listening station
