@@ -59,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
                 words = options.words[1:] if options.words[:1] == ["--"] else options.words
                 command, environment = laboratory.command_for(options.node, words or ["sh"])
                 return subprocess.run(command, env=environment, check=False).returncode
-    except (QstackError, OSError) as error:
+    except OSError as error:
+        print(f"qstack-lab: {error.filename}: {error.strerror}" if error.filename else f"qstack-lab: {error}",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    except QstackError as error:
         print(f"qstack-lab: {error}", file=sys.stderr)
         return 1
 
@@ -81,6 +85,8 @@ def _down(laboratory: Laboratory) -> int:
 
 def _status(laboratory: Laboratory, as_json: bool) -> int:
     processes = laboratory.processes()
+    if not processes:
+        print(f"qstack-lab: {laboratory.folder}: nothing runs; qstack-lab up starts it", file=sys.stderr)
     rows = [{"name": each.name, "pid": each.pid, "alive": each.alive} for each in processes]
     if as_json:
         print(json.dumps(rows))

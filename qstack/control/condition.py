@@ -54,7 +54,8 @@ def parse_condition(text: str) -> Condition:
         return Condition(text, _NAMED[name](value))
     found = _COMPARISON.fullmatch(text)
     if found is None or (found[1] not in _FIGURES and "." not in found[1]):
-        raise LocalMisuse(f"{text!r} is no condition: there are {', '.join(CONDITIONS)}")
+        raise LocalMisuse(f"{text!r} is no condition: there are {', '.join(CONDITIONS)}; a FIGURE is one of "
+                          f"{', '.join(_FIGURES)}, or a counter with a dot in its name")  # fmt: skip
     return Condition(text, _comparison(found[1], _OPERATORS[found[2]], int(found[3])))
 
 

@@ -101,4 +101,4 @@ def decode_request_untrusted(line: bytes) -> AnyRequest:
         return _DECODER.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:  # the latter for what is nested too deeply
         text = str(error).replace("`", "")
-        raise LocalMisuse(f"not a request of this daemon: {text}", ErrorCode.MALFORMED) from error
+        raise LocalMisuse(f"request not understood: {text}", ErrorCode.MALFORMED) from error
