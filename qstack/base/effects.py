@@ -32,7 +32,7 @@ class Encodable(Interface):
 
 @unique
 class Seal(Enum):
-    """Between whom a message is protected (DESIGN: two seals)."""
+    """Between whom a message is protected (ARCHITECTURE.md, two seals)."""
 
     HOP = "hop"  # between UDP neighbours, opened and sealed again by every forwarder
     END = "end"  # between the two ends, inside the hop seals

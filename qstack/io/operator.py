@@ -1,4 +1,4 @@
-"""An operator's look into the twin: the true state of a pair, which no protocol ever sees (DESIGN D8). Blocking."""
+"""An operator's look into the twin: the true state of a pair, which no protocol ever sees (TWIN-5.8-2). Blocking."""
 
 import socket
 from pathlib import Path
