@@ -110,6 +110,7 @@ class Trouble(Enum):
     STEP = "step"  # its idea of domain time is `amount` ns wrong from now on
     MOVE = "move"  # it is at another address
     RELOAD = "reload"  # its configuration is read again
+    DEVICE = "device"  # its device is gone, for `amount` ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class TroublePlan:
     @property
     def end_ns(self) -> int:
         """When it is over, if it ever is before the network is healed."""
-        return self.at_ns + (self.amount if self.trouble is Trouble.STALL else 0)
+        return self.at_ns + (self.amount if self.trouble in (Trouble.STALL, Trouble.DEVICE) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,10 +326,8 @@ def _troubles(
     plans = []
     for _ in range(dice.whole(1, 3)):
         unit = dice.pick(units)
-        trouble = dice.pick((Trouble.STALL, Trouble.STALL, Trouble.STEP, Trouble.MOVE, Trouble.MOVE, Trouble.RELOAD))
-        amount = {
-            Trouble.STALL: int(dice.scale(1.0, 8_000.0)), Trouble.STEP: dice.whole(-5_000, 5_000),
-        }.get(trouble, 0)  # fmt: skip
+        trouble = dice.pick(tuple(Trouble))
+        amount = dice.whole(-5_000, 5_000) if trouble is Trouble.STEP else int(dice.scale(1.0, 8_000.0))
         at_ns = unit.at_ns + int(dice.scale(0.1, 2_000.0) * MILLISECOND_NS)
         plans.append(TroublePlan(dice.pick(names), at_ns, trouble, amount * MILLISECOND_NS))
     return tuple(plans)

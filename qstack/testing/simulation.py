@@ -137,12 +137,8 @@ class Simulation:
             for number, machine in node.machines.by_protocol.items():
                 node.machines.by_protocol[number] = _Watched(machine, place, self.witness)
             self.witness.booted(place)
-        self._sessions += 1
-        place.session = self._sessions
-        self._by_session[place.session] = place
         self._note("boot", qna.to_bytes(8, "big"))
-        self.twin.receive(place.session, Attach(node=qna), self._domain())
-        self._settle_twin()
+        self._attach(place)
         node.start(place.local(self.now_ns))
         self._settle(place)
         return node
@@ -161,9 +157,7 @@ class Simulation:
         place.node = None
         place.alarm_ns = place.doom = None
         place.stalled_ns = 0
-        self._by_session.pop(place.session, None)
-        self.twin.close_session(place.session, self._domain())
-        self._settle_twin()
+        self._detach(place)
         if self.witness is not None:
             self.witness.died(place)
 
@@ -194,6 +188,22 @@ class Simulation:
         place.clock_error_ns = error_ns
         if place.node is not None:
             place.node.timescale = _timescale(place)
+
+    def lose_device(self, qna: Qna) -> None:
+        """A node's device goes away, and all quantum states in it."""
+        place = self.places[qna]
+        if place.node is not None and place.session in self._by_session:
+            self._detach(place)
+            place.node.device_gone(place.local(self.now_ns))
+            self._settle(place)
+
+    def return_device(self, qna: Qna) -> None:
+        """It is there again, empty."""
+        place = self.places[qna]
+        if place.node is not None and place.session not in self._by_session:
+            self._attach(place)
+            place.node.device_ready(place.node.device_is_secret, place.local(self.now_ns))
+            self._settle(place)
 
     def move(self, qna: Qna, locator: Locator) -> None:
         """A node is at another address from now on, as behind a NAT that forgets."""
@@ -341,6 +351,18 @@ class Simulation:
             place.node.receive_datagram(octets, arrival, place.local(self.now_ns))
             self._settle(place)
 
+    def _attach(self, place: Place) -> None:
+        self._sessions += 1
+        place.session = self._sessions
+        self._by_session[place.session] = place
+        self.twin.receive(place.session, Attach(node=place.qna), self._domain())
+        self._settle_twin()
+
+    def _detach(self, place: Place) -> None:
+        if self._by_session.pop(place.session, None) is not None:
+            self.twin.close_session(place.session, self._domain())
+            self._settle_twin()
+
     def _settle_twin(self) -> None:
         for session, message in self.twin.take_results():
             place = self._by_session.get(session)
@@ -350,7 +372,7 @@ class Simulation:
                 place.node.device_is_secret = bool(message.secret)
                 continue
             due_ns = max(self.now_ns + self.device_delay_ns, getattr(message, "deliver_at", 0) - EPOCH_NS)
-            self.at(due_ns, self._delivery(place, place.node, message))
+            self.at(due_ns, self._delivery(place, place.node, session, message))
         self._set_twin_alarm()
 
     def _set_twin_alarm(self) -> None:
@@ -369,9 +391,10 @@ class Simulation:
             self.twin.handle_deadline(self._domain())
             self._settle_twin()
 
-    def _delivery(self, place: Place, node: Node, message: Message) -> Callable[[], None]:
+    def _delivery(self, place: Place, node: Node, session: int, message: Message) -> Callable[[], None]:
         def deliver() -> None:
-            if place.node is node and not self._postponed(place, deliver):
+            attached = self._by_session.get(session) is place  # what a device said that has gone is lost
+            if place.node is node and attached and not self._postponed(place, deliver):
                 self._note("device", message.encode())
                 node.device_result(message, place.local(self.now_ns))
                 self._settle(place)

@@ -176,6 +176,9 @@ class Trial:
                 simulation.move(qna, Locator(address, simulation.places[qna].locator.port + 1))
             case Trouble.RELOAD:
                 simulation.reconfigure(qna)
+            case Trouble.DEVICE:
+                simulation.lose_device(qna)
+                simulation.after(plan.amount, partial(simulation.return_device, qna))
 
     def _plan_unit(self, plan: UnitPlan) -> Unit:
         unit = self.record.units[plan.number] = Unit(plan, unit_urns(plan))
@@ -204,6 +207,7 @@ class Trial:
         self.simulation.device_delay_ns = DEVICE_DELAY_NS
         for node, error_ns in zip(self.scenario.topology.nodes, self.scenario.clock_errors_ns, strict=True):
             self.simulation.step_clock(node.qna, error_ns)
+            self.simulation.return_device(node.qna)
         for node in self.scenario.topology.nodes:
             self._start(node.name)
 
