@@ -15,10 +15,10 @@ from qstack.base.locator import Locator
 from qstack.base.time import DomainTime, Instant
 
 __all__ = [
-    "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "EndPairReady",
-    "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady", "PairsFailed", "PeerDoubted", "PeerDown",
-    "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit",
-    "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
+    "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "DeviceGone",
+    "DeviceReady", "EndPairReady", "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady",
+    "PairsFailed", "PeerDoubted", "PeerDown", "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim",
+    "QubitsFreed", "ReleaseCircuit", "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
 ]  # fmt: skip
 
 
@@ -107,6 +107,19 @@ class PeerDoubted:
     peer: Qna
 
 
+# --- the quantum device ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGone:
+    """node -> link: there is no device, and what its memories held is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReady:
+    """node -> link: there is a device again, its memories empty."""
+
+
 # --- link, for circuit ---------------------------------------------------------------------------------------
 
 
@@ -175,8 +188,8 @@ class PairReady:
     """link -> circuit, at both ends of a link (EGP OK): pair `sequence` of `label` exists.
 
     Both ends are told the same `sequence` (the station's number of the pair: rising for a label, with gaps) and
-    `bell_index` (`qstack.base.bell.BellIndex`). `correlation` is the estimated state at `created` (16 floats, row-major R_ij with
-    the upstream end's qubit first).
+    `bell_index` (`qstack.base.bell.BellIndex`). `correlation` is the estimated state at `created` (16 floats, row-major
+    R_ij with the upstream end's qubit first).
     """
 
     neighbour: Qna

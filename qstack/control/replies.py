@@ -60,7 +60,7 @@ class Device(Figures):
 
 
 class StatusReply(Reply, tag="status"):
-    """The daemon. `state`: starting, ready or stopping; `address_state`: of its own address (qarp)."""
+    """The daemon. `state`: ready, waiting (for its device) or stopping; `address_state`: of its own address (qarp)."""
 
     node: str
     name: str

@@ -67,9 +67,25 @@ class Driver:
                 nursery.start_soon(self._watch_alarm)
                 nursery.start_soon(self._watch_clock)
                 self.node.start(now_ns())
+                if self.device is None:
+                    self.node.device_gone(now_ns())
                 self.settle()
         finally:
             self.close()
+
+    def attach(self, device: DeviceClient) -> None:
+        """There is a device, its memories empty."""
+        self.device = device
+        self.node.device_ready(bool(device.attached.secret), now_ns())
+        self.settle()
+
+    def detach(self) -> None:
+        """It has gone: what it was asked is refused."""
+        device, self.device = self.device, None
+        self.node.device_gone(now_ns())
+        self.settle()
+        if device is not None:
+            device.refuse_open()
 
     def deliver(self, result: Message) -> None:
         """A result of the device."""

@@ -1,7 +1,6 @@
 """The process of one node: opens what the configuration names, joins it, and ends cleanly."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -13,6 +12,7 @@ from qstack.config.loading import load_node
 from qstack.config.node import NodeFile
 from qstack.daemon.build import PARAMETERS, make_chance, make_handshakes, make_node, make_trust
 from qstack.daemon.clients import Clients
+from qstack.daemon.device import DeviceKeeper
 from qstack.daemon.driver import Driver, SegmentGroup
 from qstack.daemon.keylog import KeyLog
 from qstack.daemon.log import NodeLog
@@ -20,10 +20,10 @@ from qstack.daemon.notify import notify
 from qstack.daemon.service import Operators, Process
 from qstack.io.capture import Capture
 from qstack.io.clock import now_ns, sample_timescale, unix_s
-from qstack.io.device import DeviceClient, connect_device
 from qstack.io.frames import Connection, serve_control
 from qstack.io.udp import UdpPort, open_multicast, open_unicast
 from qstack.node.node import Node
+from qstack.wire.twin import Attached
 
 __all__ = ["NodeProcess"]
 
@@ -42,10 +42,9 @@ class NodeProcess:
         self.chance = make_chance(file)
         self.handshakes = make_handshakes(file, lambda: self.trust)
         self.driver: Driver | None = None
-        self._device: DeviceClient | None = None
+        self._device: DeviceKeeper | None = None
         self._key_log: KeyLog | None = None
         self._stopping = trio.CancelScope()
-        self._ending = False
 
     async def run(self) -> None:
         """Until stopped. Raises `LocalMisuse` when something that the configuration names cannot be had."""
@@ -56,11 +55,11 @@ class NodeProcess:
             self.logger.warning("session keys are logged", file=str(self.file.session.key_log))
         with self._stopping:
             async with trio.open_nursery() as nursery:
-                device = await self._attach()
-                driver = self._make_driver(device, ports, groups, capture)
+                await self._attach()
+                driver = self._make_driver(ports, groups, capture)
                 nursery.start_soon(self._watch_certificates, driver)
-                if device is not None:
-                    nursery.start_soon(self._serve_device, device)
+                if self._device is not None:
+                    nursery.start_soon(self._device.run, driver)
                 clients = Clients(driver)
                 process = Process(self.path, lambda: self.file, self.reload, self._stop_soon(nursery))
                 operators = Operators(process, driver)
@@ -84,8 +83,7 @@ class NodeProcess:
             self._check_fixed(file)
             trust = make_trust(file)
             assert self.driver is not None
-            attached = None if self._device is None else self._device.attached
-            self.driver.node.reconfigure(make_node(file, attached), now_ns())
+            self.driver.node.reconfigure(make_node(file, self._attached), now_ns())
         except QstackError as error:
             self.logger.error("reload refused, the old configuration stays", reason=str(error))
             notify("READY=1")
@@ -99,7 +97,6 @@ class NodeProcess:
 
     async def stop(self, why: str) -> None:
         """Tell the peers and end."""
-        self._ending = True
         notify("STOPPING=1")
         self.logger.info("stopping", why=why)
         if self.driver is not None:
@@ -113,36 +110,28 @@ class NodeProcess:
 
         return stop
 
-    async def _attach(self) -> DeviceClient | None:
+    async def _attach(self) -> None:
         if self.file.twin is None:
-            return None
+            return
         timescale = sample_timescale(self.file.clock.max_error_ns)
-        self._device = await connect_device(
-            self.file.twin.socket, self.file.node.qna,
+        self._device = DeviceKeeper(
+            self.file, self.logger,
             lambda: self.driver.node.timescale if self.driver is not None else timescale,
             lambda result: self.driver.deliver(result) if self.driver is not None else None,
-            self.file.twin.patience_s,
         )  # fmt: skip
-        return self._device
+        await self._device.attach()
 
-    def _make_driver(
-        self, device: DeviceClient | None, ports: list[UdpPort], groups: list[SegmentGroup], capture: Capture | None
-    ) -> Driver:
-        attached = None if device is None else device.attached
+    @property
+    def _attached(self) -> Attached | None:
+        return None if self._device is None else self._device.attached
+
+    def _make_driver(self, ports: list[UdpPort], groups: list[SegmentGroup], capture: Capture | None) -> Driver:
         key_log = None if self._key_log is None else self._key_log.write
-        node = Node(make_node(self.file, attached), self.chance, self.handshakes,
+        node = Node(make_node(self.file, self._attached), self.chance, self.handshakes,
                     sample_timescale(self.file.clock.max_error_ns), key_log=key_log)  # fmt: skip
-        node.device_is_secret = attached is not None and bool(attached.secret)
         self.driver = Driver(node, ports, groups, log=NodeLog(self.logger), capture=capture,
                              max_error_ns=self.file.clock.max_error_ns)  # fmt: skip
-        self.driver.device = device
         return self.driver
-
-    async def _serve_device(self, device: DeviceClient) -> None:
-        with suppress(OSError):
-            await device.run()
-        if not self._ending:
-            raise LocalMisuse("the device has gone: qtwind ended, and with it all quantum states; start both anew")
 
     async def _watch_certificates(self, driver: Driver) -> None:
         """Close sessions whose peer's certificate has expired (SESSION-4.2-3)."""

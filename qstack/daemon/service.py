@@ -75,7 +75,7 @@ class Operators:
         around = self.neighbours().neighbours
         return replies.StatusReply(
             node=format_qna(node.own), name=file.name, version=__version__, pid=os.getpid(),
-            state="stopping" if self._driver.stopping else "ready",
+            state=self._state(),
             uptime_s=round((now_ns() - self._started_ns) / SECOND_NS, 3), configuration=str(self._process.path),
             listen=tuple(str(locator) for locator in file.locators), address_state=address.state.name.lower(),
             conflicts=address.conflicts, neighbours=len(around), neighbours_up=sum(each.up for each in around),
@@ -124,6 +124,11 @@ class Operators:
 
     def stop(self, why: str) -> None:
         self._process.stop(why)
+
+    def _state(self) -> str:
+        if self._driver.stopping:
+            return "stopping"
+        return "waiting" if self._driver.device is None and self._process.file().twin is not None else "ready"
 
     def _on_echo(self, event: EchoAnswered | EchoFailed) -> None:
         key = (event.identifier, event.sequence)

@@ -1,8 +1,11 @@
 """The client of a quantum device on a Unix socket: asks the primitives, and holds each result until its instant.
 
-Simulation time must not leak into simulated time: the device computes a result long before a real one would have had
-it, and this client keeps it until `deliver_at`. A result that comes after its instant is handed over at once, and
-counted with its lateness.
+Laws:
+
+* Simulation time must not leak into simulated time: the device computes a result long before a real one would have had
+  it, and this client keeps it until `deliver_at`. A result that comes after its instant is handed over at once, and
+  counted with its lateness.
+* Every request is answered: those that a device leaves open when it goes are answered by `Refused` (NOT_ATTACHED).
 """
 
 import socket
@@ -14,28 +17,28 @@ from pathlib import Path
 import trio
 
 from qstack.base.errors import LocalMisuse, WireError
-from qstack.base.ids import Qna
-from qstack.base.time import Instant, Timescale
+from qstack.base.ids import Qna, format_qna
+from qstack.base.time import DomainTime, Instant, Timescale
 from qstack.io.alarm import Alarm
 from qstack.io.clock import now_ns
 from qstack.wire.protocols import Protocol
-from qstack.wire.twin import Attach, Attached, Refused
+from qstack.wire.twin import Attach, Attached, Refused, Status
 from qstack.wire.value import Message, decode_message_untrusted
 
 __all__ = ["DeviceClient", "Lateness", "connect_device"]
 
 _MAXIMUM_MESSAGE = 1 << 18
-_CONNECT_ATTEMPTS_PAUSE_S = 0.02
+_PAUSE_S = 0.02  # before the second attempt to connect; doubled with each
+_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
 class Lateness:
-    """How late results came. `worst_ns` and `total_ns` count from `deliver_at` to the arrival at this client."""
+    """How late results came. `worst_ns` counts from `deliver_at` to the arrival at this client."""
 
     results: int = 0
     late: int = 0
     worst_ns: int = 0
-    total_ns: int = 0
     malformed: int = 0
 
     def note(self, late_ns: int) -> None:
@@ -44,7 +47,6 @@ class Lateness:
         if late_ns > 0:
             self.late += 1
             self.worst_ns = max(self.worst_ns, late_ns)
-            self.total_ns += late_ns
 
 
 class DeviceClient:
@@ -62,6 +64,7 @@ class DeviceClient:
         self._alarm = Alarm()
         self._held: list[tuple[Instant, int, Message]] = []
         self._arrived = 0
+        self._open: set[int] = set()  # requests without an answer
         self._to_send, self._sending = trio.open_memory_channel[bytes](4_096)
 
     def call(self, request: Message) -> bool:
@@ -70,19 +73,29 @@ class DeviceClient:
             self._to_send.send_nowait(request.encode())
         except trio.WouldBlock:
             return False
+        self._open.add(getattr(request, "request_id", 0))
         return True
 
     async def run(self) -> None:
-        """Serve until the device goes away: then raises `LocalMisuse`."""
+        """Serve until the device goes away. Nothing is delivered any more afterwards, but by `refuse_open`."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send)
                 nursery.start_soon(self._hold)
                 await self._receive()
                 nursery.cancel_scope.cancel()
+        except* OSError:
+            pass  # it went while something was on the way to it
         finally:
             self._alarm.close()
             self._sock.close()
+
+    def refuse_open(self) -> None:
+        """Answer what the device has left open."""
+        now = self._timescale().domain(now_ns())
+        for number in sorted(self._open):
+            self._deliver(Refused(request_id=number, status=Status.NOT_ATTACHED, completed_at=now, deliver_at=now))
+        self._open.clear()
 
     async def _send(self) -> None:
         async for octets in self._sending:
@@ -99,42 +112,65 @@ class DeviceClient:
 
     def _take(self, message: Message) -> None:
         arrived_ns = now_ns()
-        deliver_at = getattr(message, "deliver_at", 0)
+        deliver_at: DomainTime = getattr(message, "deliver_at", DomainTime(0))
         due_ns = self._timescale().local(deliver_at) if deliver_at else arrived_ns
         self.lateness.note(arrived_ns - due_ns)
         if due_ns <= arrived_ns:
-            self._deliver(message)
+            self._hand_over(message)
             return
         self._arrived += 1
         heappush(self._held, (due_ns, self._arrived, message))
         self._alarm.set(self._held[0][0])
 
+    def _hand_over(self, message: Message) -> None:
+        self._open.discard(getattr(message, "request_id", 0))
+        self._deliver(message)
+
     async def _hold(self) -> None:
         while True:
             await self._alarm.wait()
             while self._held and self._held[0][0] <= now_ns():
-                self._deliver(heappop(self._held)[2])
+                self._hand_over(heappop(self._held)[2])
             self._alarm.set(self._held[0][0] if self._held else None)
 
 
 async def connect_device(
     path: Path, node: Qna, timescale: Callable[[], Timescale], deliver: Callable[[Message], None], patience_s: float
 ) -> DeviceClient:
-    """Connect and attach, trying again for `patience_s` while nobody listens. Raises `LocalMisuse`."""
-    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    """Connect and attach, trying again for `patience_s` while nobody answers. Raises `LocalMisuse`."""
+    pause_s = _PAUSE_S
     with trio.move_on_after(patience_s):
         while True:
+            sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
-                await sock.connect(str(path))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                await trio.sleep(_CONNECT_ATTEMPTS_PAUSE_S)
-        await sock.send(Attach(node=node).encode())
-        answer = decode_message_untrusted(Protocol.TWIN, await sock.recv(_MAXIMUM_MESSAGE))
-        if isinstance(answer, Attached):
-            return DeviceClient(sock, answer, timescale, deliver)
-        status = answer.status if isinstance(answer, Refused) else answer.NAME
-        sock.close()
-        raise LocalMisuse(f"the device at {path} refuses node {node}: {status!r}; is the node in its configuration?")
-    sock.close()
+                return DeviceClient(sock, await _attach(sock, path, node), timescale, deliver)
+            except (FileNotFoundError, ConnectionError):
+                sock.close()
+            except BaseException:
+                sock.close()
+                raise
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     raise LocalMisuse(f"nothing answers at {path} within {patience_s} s: start qtwind first, or correct [twin] socket")
+
+
+async def _attach(sock: trio.socket.SocketType, path: Path, node: Qna) -> Attached:
+    """Raises `LocalMisuse` for what stays as it is, `FileNotFoundError` and `ConnectionError` for what may pass."""
+    try:
+        await sock.connect(str(path))
+        await sock.send(Attach(node=node).encode())
+        octets = await sock.recv(_MAXIMUM_MESSAGE)
+    except (FileNotFoundError, ConnectionError):
+        raise
+    except OSError as error:
+        raise LocalMisuse(f"[twin] socket {path}: {error.strerror or error}") from error
+    if not octets:
+        raise ConnectionResetError
+    try:
+        answer = decode_message_untrusted(Protocol.TWIN, octets)
+    except WireError as error:
+        raise LocalMisuse(f"what listens at {path} is no device: {error}") from error
+    if isinstance(answer, Attached):
+        return answer
+    why = repr(answer.status) if isinstance(answer, Refused) else answer.NAME
+    raise LocalMisuse(f"the device at {path} refuses node {format_qna(node)}: {why}; is the node in its configuration?")

@@ -31,7 +31,7 @@ from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.handshake import HandshakeFactory, PeerIdentity
 from qstack.base.ids import Qna, format_qna
 from qstack.base.locator import Arrival
-from qstack.base.services import EnsurePeer, PeerDown, PeerHeard, PeerUnresolved, PeerUp
+from qstack.base.services import DeviceGone, DeviceReady, EnsurePeer, PeerDown, PeerHeard, PeerUnresolved, PeerUp
 from qstack.base.time import Instant, Timescale
 from qstack.base.units import SECOND_NS
 from qstack.node.assembly import Machines, assemble, make_routes
@@ -131,6 +131,17 @@ class Node:
             self.counters.add("device.stray_results")
         else:
             machine.on_device_result(result, now_ns)
+        self._settle(now_ns)
+
+    def device_gone(self, now_ns: Instant) -> None:
+        """There is no device, or none any more: what its memories held is lost, and with it the circuits."""
+        self._effects.append(DeviceGone())
+        self._settle(now_ns)
+
+    def device_ready(self, secret: bool, now_ns: Instant) -> None:
+        """There is a device again. `secret`: its chance is the operating system's."""
+        self.device_is_secret = secret
+        self._effects.append(DeviceReady())
         self._settle(now_ns)
 
     def request(self, message: Message, client: int, user: int, now_ns: Instant) -> None:

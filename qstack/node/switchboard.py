@@ -32,6 +32,8 @@ SERVED_BY: dict[type, tuple[Room, ...]] = {
     services.PeerDown: (Room.NODE, Room.QARP, Room.LINK, Room.CIRCUIT, Room.UNIT),
     services.PeerHeard: (Room.QARP,),
     services.PeerDoubted: (Room.END_SESSION,),
+    services.DeviceGone: (Room.LINK,),
+    services.DeviceReady: (Room.LINK,),
     services.ReserveLink: (Room.LINK,),
     services.LinkReserved: (Room.CIRCUIT,),
     services.LinkRefused: (Room.CIRCUIT,),

@@ -141,11 +141,14 @@ class Network:
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal that ends a process, and wait for its end; its exit code, negative for a signal."""
-        pid = self.pid(name)
-        os.kill(pid, number)
+        os.kill(self.pid(name), number)
+        return self.exit_code(name)
+
+    def exit_code(self, name: str) -> int:
+        """How a process ends that is about to end by itself."""
         if name in self._restarted:
-            return self._restarted.pop(name).wait()
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            return self._restarted.pop(name).wait(PATIENCE_S)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid(name), 0)[1])
 
     def restart(self, name: str, *words: str) -> None:
         """Start a process that has ended again, with the same files; return when it says that it is ready."""

@@ -13,7 +13,7 @@ from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.states import REQUEST, RequestEvent
-from qstack.proto.link.surroundings import Surroundings
+from qstack.proto.link.surroundings import Surroundings, TimerKey
 from qstack.proto.link.window import Windows
 from qstack.wire.link import (
     Cancel,
@@ -82,7 +82,7 @@ class LinkEnd:
         """Keep memories for a label."""
         if self.configuration.expected_fidelity < asked.min_fidelity:
             return LinkRefused(asked.neighbour, asked.label, ErrorCode.FIDELITY_UNATTAINABLE)
-        full = len(self.pool.kept) >= self._around.parameters.labels
+        full = len(self.pool.kept) >= self._around.parameters.labels or not self._around.has_device
         if full or not self.pool.keep(asked.label, max(1, asked.memories)):
             return LinkRefused(asked.neighbour, asked.label, ErrorCode.NO_RESOURCES)
         fidelity = self.configuration.expected_fidelity
@@ -101,7 +101,7 @@ class LinkEnd:
             return ErrorCode.NOT_ALLOWED
         if asked.label in self._orphans:
             return ErrorCode.SESSION_LOST
-        if not self.queue.has_room():
+        if not self._has_room() or not self._around.has_device:
             return ErrorCode.NO_RESOURCES
         self._creates = self._creates + 1 & 0xFFFF_FFFF
         create = CreateRequest(
@@ -184,7 +184,7 @@ class LinkEnd:
             return ErrorCode.FIDELITY_UNATTAINABLE, station
         if create.deadline <= self._around.domain_now():
             return ErrorCode.EXPIRED, station
-        return (None if self.queue.has_room() else ErrorCode.NO_RESOURCES), station
+        return (None if self._has_room() else ErrorCode.NO_RESOURCES), station
 
     def _acknowledged(self, ack: CreateAck) -> None:
         request = self.queue.asked(ack.create_id)
@@ -310,18 +310,24 @@ class LinkEnd:
     def _send(self, message: Message) -> None:
         self._around.send(self.configuration.neighbour, message)
 
+    def _has_room(self) -> bool:
+        for request in self.queue.make_room():
+            self._around.timers.cancel(self._timer(request))
+        return self.queue.has_room()
+
+    def _timer(self, request: Request) -> TimerKey:
+        return "mine" if request.mine else "theirs", self.configuration.link, request.create.create_id
+
     def _set_deadline(self, request: Request) -> None:
-        timer = ("mine" if request.mine else "theirs", self.configuration.link, request.create.create_id)
         deadline = DomainTime(min(request.deadline, self._around.domain_now() + (1 << 62)))
-        self._around.timers.set(timer, self._around.local(deadline))
+        self._around.timers.set(self._timer(request), self._around.local(deadline))
 
     def _end_requests(self, label: Label, event: RequestEvent, reason: ErrorCode) -> None:
         for request in self.queue.of_label(label):
             self._end(request, event, reason)
 
     def _end(self, request: Request, event: RequestEvent, reason: ErrorCode) -> None:
-        timer = ("mine" if request.mine else "theirs", self.configuration.link, request.create.create_id)
-        self._around.timers.cancel(timer)
+        self._around.timers.cancel(self._timer(request))
         self.queue.drop(request)
         REQUEST.fire(request, event, reason)
 

@@ -12,6 +12,8 @@ from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
 from qstack.base.ids import LinkId, Qna, QubitId
 from qstack.base.services import (
     CancelPairs,
+    DeviceGone,
+    DeviceReady,
     LinkRefused,
     PairsFailed,
     PeerDown,
@@ -103,6 +105,12 @@ class LinkMachine:
                     end.cancel(service.label)
             case QubitsFreed():
                 self._give_back(service)
+            case DeviceGone():
+                self._lose_device()
+            case DeviceReady():
+                self._around.has_device = True
+                for end in self._ends.values():
+                    end.release_again()
             case PeerDown(seal=Seal.HOP):
                 self._lose(service.peer)
 
@@ -205,6 +213,13 @@ class LinkMachine:
                 end.restart(ErrorCode.SESSION_LOST)
             elif peer in end.configuration.stations:
                 end.lose_station(peer, ErrorCode.SESSION_LOST)
+
+    def _lose_device(self) -> None:
+        """LINK-5.5-5: no label has a future here. Its circuit gives it back, and so its memories."""
+        self._around.has_device = False
+        for end in self._ends.values():
+            for label in end.pool.kept:
+                self._around.emit(PairsFailed(end.configuration.neighbour, label, ErrorCode.NO_RESOURCES))
 
     def _send_gen(self, gen: Gen) -> None:
         if gen.station == self.own:

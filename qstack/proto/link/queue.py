@@ -89,12 +89,18 @@ class RequestQueue:
         return sum(1 for request in self if request.remaining)
 
     def has_room(self) -> bool:
-        """Tell whether one more fits, after forgetting those that have all their pairs if need be."""
-        if len(self) >= self._limit:
-            done = [place for place, request in self._queued.items() if not request.remaining and not request.offered]
-            for place in done[: max(1, self._limit // 2)]:
-                del self._queued[place]
+        """Tell whether one more fits."""
         return len(self) < self._limit
+
+    def make_room(self) -> list[Request]:
+        """When none more fits, forget some that have all their pairs. Gives those."""
+        if self.has_room():
+            return []
+        done = [request for request in self._queued.values() if not request.remaining and not request.offered]
+        forgotten = done[: max(1, self._limit // 2)]
+        for request in forgotten:
+            del self._queued[request.sequence]
+        return forgotten
 
     def asked(self, create_id: int) -> Request | None:
         """A request of this end that was not answered yet."""

@@ -31,6 +31,7 @@ class Surroundings:
     now_ns: Instant = Instant(0)
     asked: dict[int, tuple[str, int, Any]] = field(default_factory=dict)  # device requests that a result is awaited for
     device_calls: int = 0
+    has_device: bool = True  # until told otherwise
 
     def domain_now(self) -> DomainTime:
         """The present instant in domain time."""

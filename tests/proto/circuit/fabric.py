@@ -21,6 +21,8 @@ from qstack.base.services import (
     CircuitClosed,
     CircuitFailed,
     CircuitReady,
+    DeviceGone,
+    DeviceReady,
     EndPairReady,
     LinkRefused,
     LinkReserved,
@@ -50,7 +52,7 @@ from tests.proto.circuit.device import Device
 
 EPOCH = 1_790_000_000 * SECOND_NS
 ARRIVAL = Arrival("lab", Locator(bytes(4), 4560))
-TO_LINK = (ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed)
+TO_LINK = (DeviceGone, DeviceReady, ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed)
 TO_CIRCUIT = (LinkReserved, LinkRefused, PairReady, PairsFailed, PairExpired, RequestCircuit, ReleaseCircuit)
 
 
