@@ -102,7 +102,7 @@ class PeerHeard:
 
 @dataclass(frozen=True, slots=True)
 class PeerDoubted:
-    """header -> session (END): it is said of `peer` that it does not know our epoch any more. A hint: it may be a lie."""
+    """header -> session (END): it is said that `peer` does not know our epoch any more. A hint: it may be a lie."""
 
     peer: Qna
 
