@@ -64,11 +64,12 @@ class Answering:
             return ErrorCode.POLICY
         if request.kind == UnitKind.KEY and request.pairs > MAXIMUM_ROUNDS:
             return ErrorCode.TOO_BIG
-        if request.deadline <= ledger.domain(ledger.now_ns):
+        if ledger.until(request.deadline, identifier) <= ledger.domain(ledger.now_ns):
             return ErrorCode.EXPIRED
         if ledger.has(identifier, head):
             return ErrorCode.NO_ENDPOINT
-        if len(ledger) >= ledger.parameters.units:
+        of_head = sum(1 for unit in ledger if unit.head == head)
+        if len(ledger) >= ledger.parameters.units or of_head >= ledger.parameters.units_of_peer:
             return ErrorCode.NO_RESOURCES
         claim = self._claim_for(identifier, head)
         return ErrorCode.NO_ENDPOINT if claim is None else (identifier, claim)

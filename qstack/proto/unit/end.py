@@ -15,9 +15,10 @@ from qstack.base.effects import Seal, SendMessage, TellClient
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import CircuitId, Qna, QubitId
 from qstack.base.services import CircuitReady, EndPairReady, QubitsFreed, ReleaseCircuit
+from qstack.base.time import Instant
 from qstack.base.units import fidelity_to_wire
 from qstack.proto.unit.key import KeyPlan
-from qstack.proto.unit.params import CONTEXT_OCTETS
+from qstack.proto.unit.params import CONTEXT_OCTETS, MAXIMUM_ROUNDS
 from qstack.wire.control import Delivered, Failed, PairDelivered, PairOutcome, PairsMeasured
 from qstack.wire.unit import UnitAccept, UnitClose, UnitKind, UnitRequest
 from qstack.wire.urn import UnitIdentifier
@@ -86,10 +87,11 @@ class UnitEnd:
     request: UnitRequest
     around: Surroundings
     context: bytes = b""
+    deadline_ns: Instant = Instant(0)
     circuit: CircuitId | None = None
     plan: KeyPlan | None = None
     held: dict[int, HeldPair] = field(default_factory=dict)  # pairs whose qubit has not been measured or given up
-    outcomes: dict[int, int] = field(default_factory=dict)  # shared bit by round
+    outcomes: dict[int, int] = field(default_factory=dict, repr=False)  # shared bit by round
     fidelity_sum: float = 0.0
     pairs: int = 0
     errors: int = 0
@@ -110,6 +112,13 @@ class UnitEnd:
     def size(self) -> int:
         """Bits of the key, or number of pairs."""
         return self.identifier.lifecycle.size or 1
+
+    def wants(self, pair: int) -> bool:
+        """Whether a pair of this number is of use: no other one of that number is here, and a key is not long complete.
+
+        Which number a pair has is what the nodes on its way say.
+        """
+        return pair not in self.held and pair not in self.outcomes and len(self.outcomes) < 2 * MAXIMUM_ROUNDS
 
     def send(self, message: Any) -> None:
         """To the other end."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from qstack.base.services import RequestCircuit
-from qstack.base.time import Instant
 from qstack.base.units import fidelity_from_wire
 from qstack.proto.unit.end import Outcome, UnitEnd, unit_context
 from qstack.proto.unit.key import Raw, bits_to_octets, flag_octets, flags_of
@@ -19,7 +18,6 @@ __all__ = ["HeadUnit"]
 class HeadUnit(UnitEnd):
     """The asking end."""
 
-    deadline_ns: Instant = Instant(0)
     raw: Raw | None = field(default=None, repr=False)
     asked_again: bool = False
 

@@ -11,6 +11,7 @@ from qstack.base.chance import Chance
 from qstack.base.effects import Count
 from qstack.base.ids import Qna
 from qstack.base.time import DomainTime, Instant, Timescale
+from qstack.base.units import SECOND_NS
 from qstack.machine.timers import Timers
 from qstack.proto.unit.end import UnitEnd
 from qstack.proto.unit.head import HeadUnit
@@ -62,10 +63,11 @@ class Ledger:
     # --- life ----------------------------------------------------------------------------------------------------
 
     def enter(self, unit: UnitEnd) -> None:
-        """Begin. The unit's deadline is that of its request."""
+        """Begin, until `until`."""
         key = _key(unit)
+        unit.deadline_ns = self.local(self.until(unit.request.deadline, unit.identifier))
         self._units[key] = unit
-        self._timers.set(("deadline", key), self.local(unit.request.deadline))
+        self._timers.set(("deadline", key), unit.deadline_ns)
         self.effects.append(Count("unit.started"))
 
     def fire(self, unit: UnitEnd, head: HeadEvent | None, tail: TailEvent | None, *arguments: Any) -> bool:
@@ -113,6 +115,14 @@ class Ledger:
     def domain(self, now_ns: int) -> DomainTime:
         """Local instant to domain time."""
         return self._timescale().domain(now_ns)
+
+    def until(self, deadline: DomainTime, identifier: UnitIdentifier) -> DomainTime:
+        """When a unit is over at the latest: by deadline, by valid-until, and by what this node lets any unit last."""
+        last = min(deadline, self.domain(self.now_ns + self.parameters.lifetime_ns))
+        valid_until_s = identifier.lifecycle.valid_until_s
+        if valid_until_s is None:
+            return last
+        return min(last, DomainTime((valid_until_s + self.parameters.tai_minus_utc_s) * SECOND_NS))
 
     def local(self, domain_ns: int) -> Instant:
         """Domain time to local instant."""

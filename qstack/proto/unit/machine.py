@@ -134,8 +134,9 @@ class UnitMachine:
                     self._ledger.fire(unit, HeadEvent.NOT_RESERVED, None, ending)
             case CircuitClosed():
                 ending = Ending(service.reason, "the circuit was torn down")
-                for unit in self._ledger.with_context(service.context):
-                    self._ledger.fire(unit, HeadEvent.CIRCUIT_CLOSED, TailEvent.CIRCUIT_CLOSED, ending)
+                for unit in self._ledger:
+                    if unit.circuit == service.circuit:
+                        self._ledger.fire(unit, HeadEvent.CIRCUIT_CLOSED, TailEvent.CIRCUIT_CLOSED, ending)
             case EndPairReady():
                 self._take_pair(service)
             case PeerUp(seal=Seal.END):
@@ -179,7 +180,7 @@ class UnitMachine:
             UnitDescription(
                 unit.handle, "head" if unit.IS_HEAD else "tail", unit.state.value, UnitKind(unit.request.kind).name,
                 unit.remote, unit.identifier.texts, unit.pairs, unit.mean_fidelity,
-                self._ledger.local(unit.request.deadline),
+                unit.deadline_ns,
             )
             for unit in self._ledger
         )  # fmt: skip
@@ -218,15 +219,20 @@ class UnitMachine:
                 self._ledger.fire(unit, HeadEvent.LOST, TailEvent.LOST, ending)
 
     def _bind(self, ready: CircuitReady) -> None:
-        """Give a circuit to the unit that it was reserved for; one that no unit wants is released."""
-        units = [unit for unit in self._ledger.with_context(ready.context) if ready.head == unit.IS_HEAD]
+        """Give a circuit to the unit that it was reserved for; one that no unit wants is released.
+
+        Every node on a circuit's way knows its context: so another circuit may come with the context of a live unit.
+        """
+        units = [unit for unit in self._ledger.with_context(ready.context)
+                 if ready.head == unit.IS_HEAD and ready.remote == unit.remote]  # fmt: skip
         if not any([self._ledger.fire(unit, HeadEvent.RESERVED, TailEvent.RESERVED, ready) for unit in units]):
             self._effects += [Count("unit.stray_circuits"), ReleaseCircuit(ready.circuit, ErrorCode.CANCELLED)]
 
     def _take_pair(self, pair: EndPairReady) -> None:
         """Give a pair to its unit; one that no unit wants is discarded."""
         unit = next((unit for unit in self._ledger if unit.circuit == pair.circuit), None)
-        if unit is None or not self._ledger.fire(unit, HeadEvent.PAIR, TailEvent.PAIR, pair):
+        wanted = unit is not None and unit.wants(pair.pair)
+        if unit is None or not wanted or not self._ledger.fire(unit, HeadEvent.PAIR, TailEvent.PAIR, pair):
             self._effects.append(QubitsFreed((pair.qubit,), discard=True))
 
 

@@ -8,7 +8,7 @@ from qstack.base.errors import ErrorCode, LocalMisuse, QstackError, ResourceLimi
 from qstack.base.ids import Qna
 from qstack.base.services import Routes
 from qstack.base.time import DomainTime
-from qstack.base.units import MILLISECOND_NS, SECOND_NS
+from qstack.base.units import MILLISECOND_NS
 from qstack.proto.unit.admission import Admission
 from qstack.proto.unit.end import Asked, Ending, Surroundings, UnitEnd
 from qstack.proto.unit.head import HeadUnit
@@ -95,7 +95,7 @@ class Opening:
         request = self._request_for(message, identifier)
         unit = HeadUnit(
             HeadState.REQUESTED, self._ledger.handle(), self._ledger.own, remote, client, user, identifier, request,
-            self._around, deadline_ns=self._ledger.local(request.deadline),
+            self._around,
         )  # fmt: skip
         self._ledger.enter(unit)
         unit.tell(UnitStarted(request=message.request, unit=unit.handle, kind=message.kind, remote=remote,
@@ -128,7 +128,7 @@ class Opening:
         parameters = self._ledger.parameters
         if self._ledger.has(identifier, remote):
             raise LocalMisuse("this unit is being established already; change a nonce to open another")
-        if sum(1 for unit in self._ledger if unit.user == user) >= parameters.units_per_user:
+        if sum(1 for unit in self._ledger if unit.IS_HEAD and unit.user == user) >= parameters.units_per_user:
             raise ResourceLimit(f"user id {user} has {parameters.units_per_user} units open, which is the limit")
         if len(self._ledger) >= parameters.units:
             raise ResourceLimit(f"this node has {parameters.units} units open, which is the limit")
@@ -150,13 +150,9 @@ class Opening:
         )  # fmt: skip
 
     def _deadline(self, timeout_ms: int, identifier: UnitIdentifier) -> DomainTime:
-        """The earlier of timeout and valid-until. Raises `LocalMisuse` when it has passed."""
+        """After `timeout_ms`, or earlier. Raises `LocalMisuse` when it has passed."""
         ledger = self._ledger
-        deadline = ledger.domain(ledger.now_ns + timeout_ms * MILLISECOND_NS)
-        valid_until_s = identifier.lifecycle.valid_until_s
-        if valid_until_s is not None:
-            until = (valid_until_s + ledger.parameters.tai_minus_utc_s) * SECOND_NS
-            deadline = min(deadline, DomainTime(until))
+        deadline = ledger.until(ledger.domain(ledger.now_ns + timeout_ms * MILLISECOND_NS), identifier)
         if deadline <= ledger.domain(ledger.now_ns):
             raise LocalMisuse(f"{identifier.lifecycle.urn}: valid-until has passed", ErrorCode.EXPIRED)
         return deadline

@@ -16,7 +16,7 @@ __all__ = ["TailUnit"]
 class TailUnit(UnitEnd):
     """The answering end."""
 
-    told: Rounds | None = None  # what the head has
+    told: Rounds | None = field(default=None, repr=False)  # what the head has
     raw: Raw | None = field(default=None, repr=False)
 
     @classmethod
