@@ -85,7 +85,7 @@ class UnitEnd:
     user: int
     identifier: UnitIdentifier
     request: UnitRequest
-    around: Surroundings
+    around: Surroundings = field(repr=False)  # its effects hold what is to be told, keys too
     context: bytes = b""
     deadline_ns: Instant = Instant(0)
     circuit: CircuitId | None = None
