@@ -1,6 +1,7 @@
 """The two processes: qstackd, which is a node, and qtwind, which stands in for the quantum hardware of a network.
 
-`qstackd` and `qtwind` are the commands; `driver` joins a sans-IO node with sockets and clocks, `twin_server` does the
-same for a twin; `build` turns a configuration file into what they are made of; `service` answers operators; `log` and
-`notify` tell the world outside.
+`qstackd` and `qtwind` are the commands. A `process` opens what the configuration names, of which `build` and
+`credentials` make values; its `driver` joins a sans-IO node with sockets and clocks, `device` keeps it attached to its
+quantum device, `clients` are its applications. `service` answers operators, with `pictures` of what the node says of
+itself. `twin_server` is the driver of a twin. `log`, `keylog` and `notify` tell the world outside.
 """

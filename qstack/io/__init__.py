@@ -1,5 +1,7 @@
-"""The world, protocol-blind: UDP, Unix sockets, alarms, clocks, captures, TLS, the client of a quantum device.
+"""The world, protocol-blind. Only `base` and `wire` are known here.
 
-Only `base` and `wire` are known here. What speaks a stream to applications and operators is divided in two: `framing`
-needs no event loop, `frames` is the same under trio.
+`udp` carries datagrams and `capture` writes down those that are sent; `clock`, `alarm` and `entropy` are the machine's
+time and chance; `tls` is the real handshake. `device` is the client of a quantum device, `operator` a look into the
+twin. What speaks a stream to applications and operators is divided in two: `framing` needs no event loop, `frames` is
+the same under trio.
 """

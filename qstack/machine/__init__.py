@@ -1,4 +1,8 @@
-"""Protocol-blind machinery: transition tables, timers, retransmission, segmentation, replay window, rate limits.
+"""Protocol-blind machinery.
+
+`table` runs a protocol's rules as data, `timers` keeps deadlines, `exchange` is the reliable flow and `retransmission`
+its timeouts, `segmentation` divides what is longer than a datagram, `replay` is the window of numbers seen, `bucket`
+limits rates.
 
 Sans-IO: no clock and no chance in here. Instants are local monotonic nanoseconds and come in as `now_ns`.
 """

@@ -7,7 +7,8 @@
         key = await unit.key()
 
 `open_node` is for trio, `qstack.sockets.blocking` has the same verbs without an event loop, `qstackctl unit` is the
-form for shells. All run the generators of `verbs` on the sans-IO `client`.
+form for shells. All run the generators of `verbs` on the sans-IO `client`; `node` is the trio form,
+`facts` what both forms tell of a unit, `values` what an application receives, `errors` what can go wrong.
 """
 
 from qstack.sockets.errors import ConnectionLost, EndpointRefused, PairLost, RequestRefused, UnitFailed, UnitRefused

@@ -1,5 +1,9 @@
-"""What tests of qstack, and of programs that use it, are made with: strategies from the declared formats, a virtual
-clock, a bad network, deterministic handshakes, whole networks in one process.
+"""What tests of qstack, and of programs that use it, are made with.
+
+* `strategies`: Hypothesis strategies from the declared formats. `handshake`: a deterministic one, with TLS's flights.
+* Whole networks in one process: a `topology` becomes a `simulation` under a virtual clock and bad `weather`, with
+  `applications`; what they were told is a `record`, and `invariants` are what must hold of it.
+* By seed: `dice` draw a `scenario`, a `trial` carries it out, a `campaign` many; `command` is tools/sim.
 
 Nothing is imported here: each module brings only what it needs itself (`strategies` needs Hypothesis).
 """

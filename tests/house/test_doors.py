@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,14 @@ def test_modules_imported_in_reverse_order_all_load() -> None:
 def test_packages_all_hold_an_init_file() -> None:
     folders = {file.parent for file in python_files() if file.is_relative_to(PACKAGE)}
     assert not [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()]
+
+
+@pytest.mark.parametrize("package", [entry.parent for entry in sorted(PACKAGE.glob("*/**/__init__.py"))], ids=dotted)
+def test_packages_say_what_each_of_their_modules_is_for(package: Path) -> None:
+    modules = {file.stem for file in package.glob("*.py")} - {"__init__"}
+    modules |= {entry.parent.name for entry in package.glob("*/__init__.py")}
+    told = set(re.findall(r"[A-Za-z_]+", ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""))
+    assert len(modules) <= 3 or not modules - told  # so few are seen at a glance
 
 
 def test_tools_are_executable() -> None:

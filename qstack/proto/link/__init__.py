@@ -1,1 +1,6 @@
-"""The link layer: pairs between neighbours, heralded by a station (rfc_notes/link.md), sans-IO."""
+"""The link layer: pairs between neighbours, heralded by a station (rfc_notes/link.md), sans-IO.
+
+`machine` is the door. An `end` of a link has a `queue` of requests, its `memory`, and its `window`s, which the
+master's `planner` schedules; the other side of a window is the `station`. `states` holds the tables of all of them,
+`surroundings` what they share, `params` the numbers and what a link is.
+"""
