@@ -207,7 +207,7 @@ def _tuned(dice: Dice, mood: Mood) -> NodeConfiguration:
     exchange = configuration.exchange
     if dice.happens(0.5):
         exchange = ExchangeParameters(
-            attempts=dice.whole(3, 10), send_limit=dice.pick((48, 96, 256)), reorder_limit=dice.pick((2, 8, 64)),
+            attempts=dice.whole(3, 10), send_limit=dice.pick((128, 256)), reorder_limit=dice.pick((16, 64)),
             burst=dice.pick((1, 8)), ack_delay_ns=dice.whole(0, 20) * MILLISECOND_NS,
         )  # fmt: skip
     circuit = replace(

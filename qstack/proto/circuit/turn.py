@@ -15,6 +15,8 @@ from qstack.wire.circuit import MemoryTimes
 
 __all__ = ["Turn"]
 
+_TOGETHER = 50  # pairs whose births lie within this part of the cutoff are given up in one turn
+
 
 class Turn:
     """Empties the outboxes of circuits."""
@@ -48,8 +50,8 @@ class Turn:
         if not cutoff_ns or timer in self._around.timers or not isinstance(circuit.tracker, RelayTracker):
             return
         oldest = circuit.tracker.oldest()
-        if oldest is not None:
-            due_ns = self._around.local(oldest + cutoff_ns) + 1
+        if oldest is not None:  # a little later, so that what was born together is replaced together
+            due_ns = self._around.local(oldest + cutoff_ns + cutoff_ns // _TOGETHER) + 1
             self._around.timers.set(timer, max(due_ns, self._around.now_ns + 1))
 
     def cut_off(self, circuit: Circuit) -> None:
