@@ -4,7 +4,7 @@ Every line is answered by at least one, and the last one says so (`Reply.more`).
 reason, has changed nothing.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import trio
 
@@ -44,7 +44,7 @@ _LOOKS: dict[type, Callable[[ControlService], Reply]] = {
 }
 
 
-async def answers(line: bytes, user: int, service: ControlService) -> AsyncIterator[bytes]:
+async def answers(line: bytes, user: int, service: ControlService) -> AsyncGenerator[bytes, None]:
     """The lines, without newlines, that answer `line` of user id `user`. To be closed when it is left early."""
     try:
         request = decode_request_untrusted(line)

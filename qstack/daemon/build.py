@@ -1,20 +1,18 @@
 """From a checked configuration file to what a daemon is made of."""
 
 import dataclasses
-from collections.abc import Callable
 
 from qstack.base.chance import Chance
-from qstack.base.handshake import PeerIdentity
+from qstack.base.errors import LocalMisuse
 from qstack.base.ids import AsNumber, LinkId, Qna
 from qstack.base.locator import Locator
 from qstack.config.node import Link, NodeFile, Route
 from qstack.config.tuning import tuned
-from qstack.io.clock import unix_s
+from qstack.daemon.credentials import Credentials
+from qstack.io.clock import sample_timescale
 from qstack.io.entropy import system_seed
-from qstack.io.tls import TlsHandshakeFactory
 from qstack.node.configuration import NodeConfiguration
-from qstack.pki.files import load_anchor, load_node
-from qstack.pki.trust import Trust
+from qstack.node.node import Node
 from qstack.proto.circuit.params import CircuitParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
@@ -27,7 +25,7 @@ from qstack.proto.unit.params import UnitParameters
 from qstack.wire.qarp import Capability
 from qstack.wire.twin import Attached
 
-__all__ = ["PARAMETERS", "make_chance", "make_handshakes", "make_node", "make_trust"]
+__all__ = ["PARAMETERS", "check", "make_chance", "make_node"]
 
 PARAMETERS = {
     "header": HeaderParameters, "session": SessionParameters, "qarp": QarpParameters, "link": LinkParameters,
@@ -42,26 +40,12 @@ def make_chance(file: NodeFile) -> Chance:
     return Chance(system_seed(), secret=True) if seed is None else Chance(bytes(seed), secret=False)
 
 
-def make_trust(file: NodeFile) -> Trust:
-    """Whom the node believes. Raises `LocalMisuse` for certificates that cannot be used."""
-    anchors = tuple(
-        load_anchor(each.ca, each.as_number,
-                    None if each.urn_prefixes is None else [prefix.canonical for prefix in each.urn_prefixes])
-        for each in file.session.anchors
-    )  # fmt: skip
-    pinned = {pin.qna: bytes(pin.fingerprint) for pin in file.session.pins}
-    return Trust(anchors, pinned, frozenset(map(bytes, file.session.revoked)))
-
-
-def make_handshakes(file: NodeFile, trust: Callable[[], Trust]) -> TlsHandshakeFactory:
-    """Mutual TLS with the node's certificate; `trust` is asked anew for each peer, so that a reload counts at once."""
-    names, certificate, key = load_node(file.session.certificate, file.session.key)
-    del names
-
-    def verify(certificate_der: bytes) -> PeerIdentity:
-        return trust().check(certificate_der, now_unix_s=unix_s())
-
-    return TlsHandshakeFactory(certificate, key, verify)
+def check(file: NodeFile) -> None:
+    """Make everything that can be made of a file without touching the world. Raises `LocalMisuse`."""
+    credentials = Credentials(file)
+    if credentials.loaded.expired:
+        raise LocalMisuse(f"{file.session.certificate} has expired: have another one issued (qstackctl pki issue)")
+    Node(make_node(file, None), make_chance(file), credentials, sample_timescale(file.clock.max_error_ns))
 
 
 def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:

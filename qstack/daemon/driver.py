@@ -5,10 +5,11 @@ There is no state here that the node does not know better.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import trio
 
-from qstack.base.effects import Log
+from qstack.base.effects import Log, Severity
 from qstack.base.errors import LocalMisuse
 from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.locator import Arrival, Locator
@@ -17,31 +18,31 @@ from qstack.io.alarm import Alarm
 from qstack.io.capture import Capture
 from qstack.io.clock import now_ns, sample_timescale
 from qstack.io.device import DeviceClient
-from qstack.io.udp import UdpPort
+from qstack.io.udp import UdpPort, source_towards
 from qstack.node.egress import Outbound
 from qstack.node.node import Node
 from qstack.wire.value import Message
 
-__all__ = ["Driver", "SegmentGroup"]
+__all__ = ["Driver", "SegmentPort"]
 
 _TIMESCALE_INTERVAL_S = 10.0
 _KNOWN_SOURCES = 4_096
 
 
-class SegmentGroup:
-    """Where a datagram for a whole segment goes: a multicast group, or each address that is to be asked."""
+@dataclass(frozen=True, slots=True)
+class SegmentPort:
+    """Where the node is on a segment, and the segment's multicast group if it has one."""
 
-    def __init__(self, name: str, port: UdpPort, locators: Sequence[Locator]) -> None:
-        self.name = name
-        self.port = port
-        self.locators = tuple(locators)
+    name: str
+    port: UdpPort
+    multicast: Locator | None = None
 
 
 class Driver:
     """Runs one node. `tell_client` takes what the node says to an application."""
 
     def __init__(
-        self, node: Node, ports: Sequence[UdpPort], groups: Sequence[SegmentGroup], *, log: NodeLog,
+        self, node: Node, ports: Sequence[UdpPort], segments: Sequence[SegmentPort], *, log: NodeLog,
         max_error_ns: int, capture: Capture | None = None,
     ) -> None:  # fmt: skip
         self.node = node
@@ -51,12 +52,13 @@ class Driver:
         self.stopping = False
         self.changed = trio.Event()  # set, and replaced, at every settling: who waits for a condition looks again
         self._ports = tuple(ports)
-        self._groups = {group.name: group for group in groups}
+        self._segments = {segment.name: segment for segment in segments}
         self._log = log
         self._capture = capture
         self._max_error_ns = max_error_ns
         self._alarm = Alarm()
         self._heard_on: dict[Locator, UdpPort] = {}
+        self._routed: dict[Locator, UdpPort | None] = {}
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -107,6 +109,7 @@ class Driver:
             else:
                 self.on_echo(event)
         self._alarm.set(self.node.next_deadline())
+        self._flush_capture()
         self.changed.set()
         self.changed = trio.Event()
 
@@ -138,13 +141,12 @@ class Driver:
         return take
 
     def _send(self, outbound: Outbound) -> None:
+        segment = self._segments.get(outbound.segment or "")
         if outbound.locator is not None:
-            self._send_to(outbound.datagram, outbound.locator, self._port_for(outbound.locator))
-            return
-        group = self._groups.get(outbound.segment or "")
-        for locator in () if group is None else group.locators:
-            assert group is not None
-            self._send_to(outbound.datagram, locator, group.port)
+            port = self._port_for(outbound.locator) if segment is None else segment.port
+            self._send_to(outbound.datagram, outbound.locator, port)
+        elif segment is not None and segment.multicast is not None:
+            self._send_to(outbound.datagram, segment.multicast, segment.port)
 
     def _send_to(self, datagram: bytes, locator: Locator, port: UdpPort | None) -> None:
         instant_ns = 0 if self._capture is None else self._capture.instant()
@@ -158,12 +160,28 @@ class Driver:
             self.node.counters.add("datagrams.not_sent")
 
     def _port_for(self, locator: Locator) -> UdpPort | None:
-        """The port on which that address was heard, else the first of its family."""
+        """The port on which that address was heard, else the one that the host would send from, else any."""
         heard = self._heard_on.get(locator)
         if heard is not None:
             return heard
-        size = len(locator.address)
-        return next((port for port in self._ports if len(port.locator.address) == size and not port.multicast), None)
+        if locator not in self._routed:
+            if len(self._routed) >= _KNOWN_SOURCES:
+                self._routed.clear()
+            self._routed[locator] = self._route(locator)
+        return self._routed[locator]
+
+    def _route(self, locator: Locator) -> UdpPort | None:
+        able = [each for each in self._ports
+                if len(each.locator.address) == len(locator.address) and not each.multicast]  # fmt: skip
+        source = source_towards(locator) if len(able) > 1 else None
+        return next((each for each in able if each.locator.address == source), able[0] if able else None)
+
+    def _flush_capture(self) -> None:
+        """What was sent is in the file before anything else happens, so that a killed node's capture is whole."""
+        if self._capture is not None and not self._capture.flush():
+            self._log.write(Log(Severity.LOCAL, "capture stopped", (("reason", self._capture.failure),)), now_ns())
+            self._capture.close()
+            self._capture = None
 
     async def _watch_alarm(self) -> None:
         while True:

@@ -8,18 +8,21 @@ import trio
 
 from qstack.base.errors import LocalMisuse, QstackError
 from qstack.base.handshake import PeerIdentity
+from qstack.base.ids import format_qna
+from qstack.base.locator import Locator
 from qstack.config.loading import load_node
 from qstack.config.node import NodeFile
-from qstack.daemon.build import PARAMETERS, make_chance, make_handshakes, make_node, make_trust
+from qstack.daemon.build import PARAMETERS, make_chance, make_node
 from qstack.daemon.clients import Clients
+from qstack.daemon.credentials import Credentials
 from qstack.daemon.device import DeviceKeeper
-from qstack.daemon.driver import Driver, SegmentGroup
+from qstack.daemon.driver import Driver, SegmentPort
 from qstack.daemon.keylog import KeyLog
 from qstack.daemon.log import NodeLog
 from qstack.daemon.notify import notify
 from qstack.daemon.service import Operators, Process
 from qstack.io.capture import Capture
-from qstack.io.clock import now_ns, sample_timescale, unix_s
+from qstack.io.clock import now_ns, sample_timescale
 from qstack.io.frames import Connection, serve_control
 from qstack.io.udp import UdpPort, open_multicast, open_unicast
 from qstack.node.node import Node
@@ -38,9 +41,8 @@ class NodeProcess:
         self.file = file
         self.path = path
         self.logger = logger
-        self.trust = make_trust(file)
+        self.credentials = Credentials(file)
         self.chance = make_chance(file)
-        self.handshakes = make_handshakes(file, lambda: self.trust)
         self.driver: Driver | None = None
         self._device: DeviceKeeper | None = None
         self._key_log: KeyLog | None = None
@@ -48,15 +50,18 @@ class NodeProcess:
 
     async def run(self) -> None:
         """Until stopped. Raises `LocalMisuse` when something that the configuration names cannot be had."""
-        ports, groups = _open_ports(self.file)
+        ports, segments = _open_ports(self.file)
+        if self.credentials.loaded.expired:
+            self.logger.error("own certificate has expired: nobody will believe this node",
+                              certificate=str(self.file.session.certificate))  # fmt: skip
         capture = None if self.file.capture is None else Capture(self.file.capture.file, self.file.name)
         if self.file.session.key_log is not None:
-            self._key_log = KeyLog(self.file.session.key_log)
+            self._key_log = KeyLog(self.file.session.key_log, self.logger)
             self.logger.warning("session keys are logged", file=str(self.file.session.key_log))
         with self._stopping:
             async with trio.open_nursery() as nursery:
                 await self._attach()
-                driver = self._make_driver(ports, groups, capture)
+                driver = self._make_driver(ports, segments, capture)
                 nursery.start_soon(self._watch_certificates, driver)
                 if self._device is not None:
                     nursery.start_soon(self._device.run, driver)
@@ -79,21 +84,25 @@ class NodeProcess:
         """Read the configuration again, all or nothing; what is wrong is logged and returned, else ""."""
         notify("RELOADING=1")
         try:
-            file = load_node(self.path, PARAMETERS)
-            self._check_fixed(file)
-            trust = make_trust(file)
-            assert self.driver is not None
-            self.driver.node.reconfigure(make_node(file, self._attached), now_ns())
+            self._reload()
         except QstackError as error:
             self.logger.error("reload refused, the old configuration stays", reason=str(error))
-            notify("READY=1")
             return str(error)
-        self.file, self.trust = file, trust
+        finally:
+            notify("READY=1")
+        self.logger.info("reloaded")
+        return ""
+
+    def _reload(self) -> None:
+        if self.driver is None:
+            raise LocalMisuse("the daemon is still starting: try again")
+        file = load_node(self.path, PARAMETERS)
+        self._check_fixed(file)
+        loaded = self.credentials.prepare(file)
+        self.driver.node.reconfigure(make_node(file, self._attached), now_ns())  # the last that can refuse
+        self.file, self.credentials.loaded = file, loaded
         self.driver.node.reconsider(self._judge, now_ns())
         self.driver.settle()
-        self.logger.info("reloaded")
-        notify("READY=1")
-        return ""
 
     async def stop(self, why: str) -> None:
         """Tell the peers and end."""
@@ -125,11 +134,11 @@ class NodeProcess:
     def _attached(self) -> Attached | None:
         return None if self._device is None else self._device.attached
 
-    def _make_driver(self, ports: list[UdpPort], groups: list[SegmentGroup], capture: Capture | None) -> Driver:
+    def _make_driver(self, ports: list[UdpPort], segments: list[SegmentPort], capture: Capture | None) -> Driver:
         key_log = None if self._key_log is None else self._key_log.write
-        node = Node(make_node(self.file, self._attached), self.chance, self.handshakes,
+        node = Node(make_node(self.file, self._attached), self.chance, self.credentials,
                     sample_timescale(self.file.clock.max_error_ns), key_log=key_log)  # fmt: skip
-        self.driver = Driver(node, ports, groups, log=NodeLog(self.logger), capture=capture,
+        self.driver = Driver(node, ports, segments, log=NodeLog(self.logger), capture=capture,
                              max_error_ns=self.file.clock.max_error_ns)  # fmt: skip
         return self.driver
 
@@ -141,36 +150,40 @@ class NodeProcess:
             driver.settle()
 
     def _judge(self, identity: PeerIdentity) -> str:
-        """Why a peer is not believed any more, as far as dates, pins and revocations tell without its certificate."""
-        if identity.not_after_unix < unix_s():
-            return "its certificate has expired"
-        if identity.fingerprint in self.trust.revoked:
-            return "its certificate is revoked"
-        pinned = self.trust.pinned.get(identity.qna)
-        return "" if pinned in (None, identity.fingerprint) else "another certificate is pinned"
+        why = self.credentials.judge(identity)
+        if why:
+            self.logger.warning("session closed", peer=format_qna(identity.qna), reason=why)
+        return why
 
     def _check_fixed(self, file: NodeFile) -> None:
-        for name in ("listen", "control", "twin", "chance", "capture"):
+        for name in ("listen", "control", "twin", "clock", "chance", "log", "capture"):
             if getattr(file, name) != getattr(self.file, name):
                 raise LocalMisuse(f"[{name}] cannot change while the daemon runs; restart it to have the change")
+        if _places(file) != _places(self.file):
+            raise LocalMisuse("name, locator and multicast of a [[segment]] cannot change while the daemon runs; "
+                              "restart it to have the change")  # fmt: skip
+        if file.session.key_log != self.file.session.key_log:
+            raise LocalMisuse("[session] key-log cannot change while the daemon runs; restart it to have the change")
 
 
-def _open_ports(file: NodeFile) -> tuple[list[UdpPort], list[SegmentGroup]]:
+def _places(file: NodeFile) -> list[tuple[str, Locator, Locator | None]]:
+    return [(segment.name, segment.locator, segment.multicast) for segment in file.segments]
+
+
+def _open_ports(file: NodeFile) -> tuple[list[UdpPort], list[SegmentPort]]:
     """Bind every locator; join every group. Raises `LocalMisuse` with nothing left open."""
-    segments = {segment.locator: segment.name for segment in file.segments}
+    named = {segment.locator: segment.name for segment in file.segments}
     ports: list[UdpPort] = []
-    groups: list[SegmentGroup] = []
+    segments: list[SegmentPort] = []
     try:
-        ports += [open_unicast(locator, segments.get(locator, "")) for locator in file.locators]
+        ports += [open_unicast(locator, named.get(locator, "")) for locator in file.locators]
         for segment in file.segments:
             port = next(each for each in ports if each.locator == segment.locator)
+            segments.append(SegmentPort(segment.name, port, segment.multicast))
             if segment.multicast is not None:
                 ports.append(open_multicast(segment.multicast, segment.name, segment.locator))
-                groups.append(SegmentGroup(segment.name, port, [segment.multicast]))
-            else:
-                groups.append(SegmentGroup(segment.name, port, segment.ask))
     except LocalMisuse:
         for port in ports:
             port.sock.close()
         raise
-    return ports, groups
+    return ports, segments

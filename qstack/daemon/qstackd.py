@@ -11,7 +11,7 @@ from qstack import __version__
 from qstack.base.errors import LocalMisuse, QstackError
 from qstack.config.loading import load_node
 from qstack.config.node import NodeFile
-from qstack.daemon.build import PARAMETERS
+from qstack.daemon.build import PARAMETERS, check
 from qstack.daemon.log import configure_log
 from qstack.daemon.process import NodeProcess
 
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         file = load_node(options.configuration, PARAMETERS)
         if options.check_config:
+            check(file)
             print(f"{options.configuration}: good")
             return 0
         return trio.run(_run, file, options.configuration)

@@ -72,19 +72,22 @@ def make_twin(file: TwinFile) -> Twin:
 
 async def _run(file: TwinFile, twin: Twin) -> None:
     logger = configure_log(file.log.level, file.log.format).bind(twin=str(file.listen.socket))
-    nodes = listen(file.listen.socket, file.listen.mode)
-    operators = None if file.listen.operator is None else listen(file.listen.operator, 0o600)
     server = TwinServer(twin, file.time.max_error_ns)
+    ours: list[Path] = []
     try:
+        nodes, operators = listen(file.listen.socket, file.listen.mode), None
+        ours.append(file.listen.socket)
+        if file.listen.operator is not None:
+            operators = listen(file.listen.operator, 0o600)
+            ours.append(file.listen.operator)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, nursery.cancel_scope)
             logger.info("ready", nodes=len(file.nodes), links=len(file.links))
             notify("READY=1")
             await server.run(nodes, operators)
     finally:
-        for path in (file.listen.socket, file.listen.operator):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        for path in ours:
+            path.unlink(missing_ok=True)
         statistics = twin.statistics
         logger.info("stopped", statistics=repr(statistics))
 

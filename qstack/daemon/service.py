@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,9 @@ class Operators:
                 return
             if line is None:
                 return
-            async for reply in answers(line, user, self):
-                await connection.send_line(reply)
+            async with aclosing(answers(line, user, self)) as replies_to_line:
+                async for reply in replies_to_line:
+                    await connection.send_line(reply)
 
     # --- ControlService -----------------------------------------------------------------------------------------
 

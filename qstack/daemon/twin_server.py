@@ -20,6 +20,7 @@ __all__ = ["TwinServer", "listen"]
 _BACKLOG = 1_024
 _MAXIMUM_MESSAGE = 1 << 18
 _TIMESCALE_INTERVAL_S = 10.0
+_ACCEPT_PAUSE_S = 0.05
 
 
 def listen(path: Path, mode: int = 0o600) -> trio.socket.SocketType:
@@ -73,8 +74,12 @@ class TwinServer:
         with listener:
             async with trio.open_nursery() as nursery:
                 while True:
-                    connection, _ = await listener.accept()
-                    nursery.start_soon(self._serve, connection, operators)
+                    try:
+                        connection, _ = await listener.accept()
+                    except OSError:  # it has left already, or there are too many: those who wait are served later
+                        await trio.sleep(_ACCEPT_PAUSE_S)
+                    else:
+                        nursery.start_soon(self._serve, connection, operators)
 
     async def _serve(self, connection: trio.socket.SocketType, operators: bool) -> None:
         self._sessions += 1

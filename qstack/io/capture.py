@@ -7,6 +7,7 @@ what it receives, so that the captures of several nodes, merged by time, hold ea
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,13 +29,14 @@ _Option = pcapng.PcapngOptionLE if _LITTLE else pcapng.PcapngOption
 
 
 class Capture:
-    """An open capture file."""
+    """An open capture file. What cannot be written ends it, and nothing else: `failure` says why."""
 
     def __init__(self, path: Path, interface: str) -> None:
         try:
             self._file = path.open("wb")
         except OSError as error:
             raise LocalMisuse(f"capture file {path}: {error.strerror}") from error
+        self.failure = ""
         self._writer = open_writer(self._file, interface)
 
     def instant(self) -> int:
@@ -43,11 +45,23 @@ class Capture:
 
     def sent(self, datagram: bytes, source: Locator, destination: Locator, instant_ns: int) -> None:
         """Write a datagram that was sent at `instant_ns`."""
-        self._writer.writepkt(packet_block(encapsulate(datagram, source, destination), instant_ns))
+        try:
+            self._writer.writepkt(packet_block(encapsulate(datagram, source, destination), instant_ns))
+        except OSError as error:
+            self.failure = error.strerror or str(error)
+
+    def flush(self) -> bool:
+        """Give what was written to the operating system; tell whether all of it went well so far."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            self.failure = error.strerror or str(error)
+        return not self.failure
 
     def close(self) -> None:
         """Flush and close."""
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
 
 def open_writer(file: BinaryIO, interface: str) -> pcapng.Writer:

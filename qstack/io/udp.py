@@ -14,7 +14,7 @@ import trio
 from qstack.base.errors import LocalMisuse
 from qstack.base.locator import Arrival, Ecn, Locator
 
-__all__ = ["UdpPort", "open_multicast", "open_unicast"]
+__all__ = ["UdpPort", "open_multicast", "open_unicast", "source_towards"]
 
 _BATCH = 64  # datagrams taken from one socket before others get their turn
 _BUFFER_OCTETS = 4 << 20
@@ -87,6 +87,17 @@ def open_unicast(locator: Locator, segment: str) -> UdpPort:
     return UdpPort(sock, segment, locator)
 
 
+def source_towards(locator: Locator) -> bytes | None:
+    """The address from which this host would send to `locator`; None when there is no way there."""
+    version = locator.ip.version
+    with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(locator.ip), locator.port))
+        except OSError:
+            return None
+        return socket.inet_pton(probe.family, probe.getsockname()[0].partition("%")[0])
+
+
 def open_multicast(group: Locator, segment: str, interface: Locator) -> UdpPort:
     """Hear the datagrams that are sent to `group` on the interface that has the address of `interface`."""
     sock = _socket(group)
@@ -106,7 +117,10 @@ def open_multicast(group: Locator, segment: str, interface: Locator) -> UdpPort:
 
 def _socket(locator: Locator) -> socket.socket:
     version = locator.ip.version
-    sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        sock = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise LocalMisuse(f"cannot listen on {locator}: this host has no IPv{version} ({error.strerror})") from error
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_OCTETS)
     sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -133,6 +147,7 @@ def _prepare_multicast_sending(sock: socket.socket, locator: Locator) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, locator.address)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
     else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, _interface_index(locator))
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
 
 
