@@ -113,12 +113,15 @@ class UnitEnd:
         """Bits of the key, or number of pairs."""
         return self.identifier.lifecycle.size or 1
 
-    def wants(self, pair: int) -> bool:
-        """Whether a pair of this number is of use: no other one of that number is here, and a key is not long complete.
+    def wants(self, pair: EndPairReady) -> bool:
+        """Whether a pair is of use: no other one of its number is here, and a key is not long complete.
 
-        Which number a pair has is what the nodes on its way say.
+        Which number a pair has is what the nodes on its way say. Pairs are delivered as good as they were asked for
+        (UNIT-4.1-5), rounds are measured all: a key is judged by its tests.
         """
-        return pair not in self.held and pair not in self.outcomes and len(self.outcomes) < 2 * MAXIMUM_ROUNDS
+        worse = self.request.kind == UnitKind.PAIRS and fidelity_to_wire(pair.fidelity) < self.request.min_fidelity
+        new = pair.pair not in self.held and pair.pair not in self.outcomes
+        return new and not worse and len(self.outcomes) < 2 * MAXIMUM_ROUNDS
 
     def send(self, message: Any) -> None:
         """To the other end."""

@@ -231,7 +231,7 @@ class UnitMachine:
     def _take_pair(self, pair: EndPairReady) -> None:
         """Give a pair to its unit; one that no unit wants is discarded."""
         unit = next((unit for unit in self._ledger if unit.circuit == pair.circuit), None)
-        wanted = unit is not None and unit.wants(pair.pair)
+        wanted = unit is not None and unit.wants(pair)
         if unit is None or not wanted or not self._ledger.fire(unit, HeadEvent.PAIR, TailEvent.PAIR, pair):
             self._effects.append(QubitsFreed((pair.qubit,), discard=True))
 

@@ -1,0 +1,24 @@
+"""Units of kind PAIRS: which pairs are delivered."""
+
+import pytest
+
+from qstack.base.units import fidelity_to_wire
+from qstack.wire.control import PairDelivered
+from qstack.wire.unit import UnitKind
+from tests.proto.unit.couple import ALICE, BOB, Couple
+
+
+@pytest.mark.parametrize("asked, delivered", [(0.96, 5), (0.98, 0)])
+def test_unit_pairs_are_delivered_only_as_good_as_they_were_asked_for(asked: float, delivered: int) -> None:
+    """Those of the couple are estimated at 0.97."""
+    couple = Couple()
+    couple.open(UnitKind.PAIRS, 5, min_fidelity=fidelity_to_wire(asked))
+    for node in (ALICE, BOB):
+        assert sum(isinstance(message, PairDelivered) for message in couple.told[node]) == delivered
+        assert len(couple.held[node]) == delivered
+
+
+def test_unit_key_is_judged_by_its_tests_and_not_by_estimates() -> None:
+    couple = Couple()
+    couple.open(min_fidelity=fidelity_to_wire(0.98))
+    assert couple.keys(ALICE)[0].key == couple.keys(BOB)[0].key
