@@ -14,7 +14,7 @@ def reserve(rig: Rig) -> Reserve:
     return Reserve(
         link_label=LABEL, circuit=1, context=bytes(16), qui=5, number=1, memories=1, min_fidelity=0,
         path_fidelity=65535, hops_left=4, deadline=EPOCH_NS + 60 * SECOND_NS, head_memory=MemoryTimes(),
-        endpoints=(rig.qna("n1"), rig.qna("n2")), route=(RouteHop(node=rig.qna("n2"), loose=1),),
+        endpoints=(rig.qna("n1"), rig.qna("n3")), route=(RouteHop(node=rig.qna("n3"), loose=1),),
     )  # fmt: skip
 
 
