@@ -8,7 +8,6 @@ from typing import Any
 
 from qstack.base.ids import parse_qna
 from qstack.cli.tables import paragraph
-from qstack.pki import files
 
 __all__ = ["add_pki", "pki"]
 
@@ -45,6 +44,8 @@ def add_pki(commands: Any) -> None:
 
 def pki(options: argparse.Namespace) -> int:
     """Run the group. Raises `LocalMisuse`."""
+    from qstack.pki import files  # noqa: PLC0415 - other commands do without it
+
     days = {} if getattr(options, "days", None) is None else {"days": options.days}
     match options.action:
         case "init":

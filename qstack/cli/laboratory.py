@@ -155,7 +155,7 @@ class Laboratory:
         return killed
 
     def command_for(self, name: str, command: list[str]) -> tuple[list[str], dict[str, str]]:
-        """How to run `command` as if on a node: its network namespace, its socket in QSTACK_SOCKET, our commands found."""
+        """How to run `command` as if on a node: in its network namespace, with its socket, with our commands found."""
         state = self._state()
         if name not in state.nodes:
             there = ", ".join(state.nodes) or "none, it is down"

@@ -12,9 +12,9 @@ from qstack.cli.looks import LOOKS
 from qstack.cli.opening import add_unit, unit
 from qstack.cli.watching import change, ping, wait
 from qstack.cli.wireshark import add_wireshark, wireshark
+from qstack.config.place import default_socket
 from qstack.control.condition import CONDITIONS
 from qstack.control.replies import encode_reply
-from qstack.sockets.place import default_socket
 
 __all__ = ["main", "make_parser"]
 
@@ -52,7 +52,18 @@ def make_parser() -> argparse.ArgumentParser:
     add_unit(commands)
     add_pki(commands)
     add_wireshark(commands)
+    _allow_behind(commands)
     return parser
+
+
+def _allow_behind(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """--socket and --json count behind the command as well, where hands often put them."""
+    for parser in commands.choices.values():
+        parser.add_argument("--socket", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                _allow_behind(action)
 
 
 def _add_ping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

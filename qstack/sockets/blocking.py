@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from qstack.base.bell import Basis
+from qstack.config.place import default_socket
 from qstack.io.framing import connect_blocking
 from qstack.sockets import verbs
 from qstack.sockets.client import ClientCore, UnitView
 from qstack.sockets.errors import ConnectionLost
 from qstack.sockets.facts import UnitFacts
-from qstack.sockets.place import default_socket
 from qstack.sockets.values import Key, MeasuredPair, PairTold, UnitKind, read_basis, read_kind
 from qstack.sockets.values import Pair as AnyPair
 

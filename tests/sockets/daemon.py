@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,9 +55,18 @@ class FakeNode:
     handles: int = 0
     claims: dict[str, Connection] = field(default_factory=dict)
     ends: dict[int, tuple[Connection, int]] = field(default_factory=dict)  # of one handle: the other end
+    owners: dict[int, Connection] = field(default_factory=dict)
     bits: dict[tuple[int, int], int] = field(default_factory=dict)
 
     async def serve(self, connection: Connection) -> None:
+        try:
+            await self._read(connection)
+        finally:  # an application that goes away closes its units
+            for handle in [handle for handle, owner in self.owners.items() if owner is connection]:
+                with trio.CancelScope(shield=True):
+                    await self._close(handle)
+
+    async def _read(self, connection: Connection) -> None:
         while (frame := await connection.receive_frame()) is not None:
             message = decode_message_untrusted(Protocol.CONTROL, frame)
             self.received.append(message)
@@ -75,11 +84,16 @@ class FakeNode:
             case MeasurePairs():
                 await self._measure(connection, message)
             case CloseUnit():
-                other, handle = self.ends.pop(message.unit, (None, 0))
-                if other is not None:
-                    await tell(other, Failed(unit=handle, reason=ErrorCode.CANCELLED, text="closed by the other end"))
+                await self._close(message.unit)
             case ReleasePairs():
                 pass
+
+    async def _close(self, unit: int) -> None:
+        other, handle = self.ends.pop(unit, (None, 0))
+        if other is not None:
+            self.ends.pop(handle, None)
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await tell(other, Failed(unit=handle, reason=ErrorCode.CANCELLED, text="closed by the other end"))
 
     async def _claim(self, connection: Connection, message: ClaimEndpoint) -> None:
         if message.urn.startswith(FORBIDDEN):
@@ -104,6 +118,7 @@ class FakeNode:
             await tell(connection, Failed(unit=ours, reason=ErrorCode.NO_ENDPOINT, refused_by=NODE, text="refused"))
             return
         self.ends |= {ours: (served[0], theirs), theirs: (connection, ours)}
+        self.owners |= {ours: connection, theirs: served[0]}
         await tell(served[0], started.replace(request=0, unit=theirs))
         for end, handle in ((connection, ours), (served[0], theirs)):
             await self._fulfil(end, handle, message)
