@@ -72,8 +72,8 @@ def _links(told: replies.LinksReply) -> str:
 def _circuits(told: replies.CircuitsReply) -> str:
     heads = ("CIRCUIT", "ROLE", "STATE", "UPSTREAM", "DOWNSTREAM", "WANTED", "MADE", "FIDELITY", "LEFT")
     rows = [
-        (each.circuit, each.role, each.state, each.above.neighbour if each.above else "",
-         each.below.neighbour if each.below else "", each.wanted, each.made, f"{each.path_fidelity:.4f}",
+        (each.circuit, each.role, each.state, each.upstream.neighbour if each.upstream else "",
+         each.downstream.neighbour if each.downstream else "", each.wanted, each.made, f"{each.path_fidelity:.4f}",
          duration(each.left_s))
         for each in told.circuits
     ]  # fmt: skip

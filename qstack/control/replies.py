@@ -180,7 +180,7 @@ class CircuitHop(Figures):
 
 
 class Circuit(Figures):
-    """A circuit at this node. `role`: head, relay or tail; `made`: swaps at a relay, end-to-end pairs at an end."""
+    """A circuit at this node. `role`: head, repeater or tail; `made`: swaps at a repeater, pairs delivered at an end."""
 
     circuit: str
     role: str
@@ -190,8 +190,8 @@ class Circuit(Figures):
     made: int
     path_fidelity: float
     left_s: float
-    above: CircuitHop | None = None
-    below: CircuitHop | None = None
+    upstream: CircuitHop | None = None
+    downstream: CircuitHop | None = None
 
 
 class CircuitsReply(Reply, tag="circuits"):

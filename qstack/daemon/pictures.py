@@ -113,8 +113,8 @@ def _circuit(told: CircuitDescription, now_ns: Instant) -> replies.Circuit:
     return replies.Circuit(
         circuit=f"{format_qna(head)}/{number}", role=told.role, state=told.state,
         endpoints=tuple(map(format_qna, told.endpoints)), wanted=told.number, made=told.made,
-        path_fidelity=told.path_fidelity, left_s=_left(told.deadline_ns, now_ns), above=_hop(told.above),
-        below=_hop(told.below),
+        path_fidelity=told.path_fidelity, left_s=_left(told.deadline_ns, now_ns), upstream=_hop(told.above),
+        downstream=_hop(told.below),
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """From a message to datagrams: which neighbour, which seals, which place in the reliable flow.
 
 A message waits, bounded, while the session that it needs is being made. Everything that is sealed here passes
-`_transmit`, so there is one place where a datagram gets its hop seal; what `session` tries a locator with has it already.
+`_transmit`, so there is one place where a datagram gets its hop seal; what `session` tries a locator with has it
+already.
 """
 
 from collections import deque

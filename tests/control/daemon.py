@@ -51,7 +51,7 @@ LINK = Link(link=1, neighbour="64512.2", up=True, master=True, stations=("64512.
 STATION = Station(link=9, ends=("64512.2", "64512.3"), waiting=0, windows_heralded=4, windows_failed=1, pairs=7)
 CIRCUIT = Circuit(circuit="64512.1/1", role="head", state="open", endpoints=("64512.1", "64513.2"), wanted=448,
                   made=12, path_fidelity=1.0, left_s=9.5,
-                  below=CircuitHop(neighbour="64512.2", label="1a", qui="ff", pairs=2))  # fmt: skip
+                  downstream=CircuitHop(neighbour="64512.2", label="1a", qui="ff", pairs=2))  # fmt: skip
 UNIT = Unit(unit="00ab", role="head", state="measuring", kind="KEY", remote="64513.2",
             urns=("urn:qkd:a?=nonce=1", "urn:qkd:b", "urn:qkd:lifecycle?=size=256"), pairs=12, mean_fidelity=0.97,
             left_s=9.0)  # fmt: skip

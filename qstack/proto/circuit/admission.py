@@ -9,10 +9,10 @@ from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_from_wire
 from qstack.proto.circuit.halves import Side
 from qstack.proto.circuit.labels import is_of
-from qstack.proto.circuit.reservation import Asked, Circuit, HeadCircuit, Hop, RelayCircuit, TailCircuit
+from qstack.proto.circuit.reservation import Asked, Circuit, HeadCircuit, Hop, RepeaterCircuit, TailCircuit
 from qstack.proto.circuit.states import CircuitState, TailState
 from qstack.proto.circuit.surroundings import Surroundings
-from qstack.proto.circuit.tracking import EndTracker, RelayTracker
+from qstack.proto.circuit.tracking import EndTracker, RepeaterTracker
 from qstack.wire.circuit import Refused, Reserve, RouteHop
 
 __all__ = ["Admission"]
@@ -143,7 +143,8 @@ class Admission:
             return HeadCircuit(identity, asked, qui, {}, around, EndTracker(Side.BELOW), CircuitState.CHECKING)
         if not has_below:
             return TailCircuit(identity, asked, qui, {}, around, EndTracker(Side.ABOVE), TailState.CHECKING)
-        return RelayCircuit(identity, asked, qui, {}, around, RelayTracker(around.composer), CircuitState.CHECKING)
+        tracker = RepeaterTracker(around.composer)
+        return RepeaterCircuit(identity, asked, qui, {}, around, tracker, CircuitState.CHECKING)
 
     def _add_hops(self, circuit: Circuit, above: Hop | None, below: Qna | None) -> None:
         around = self._around

@@ -36,7 +36,7 @@ from qstack.proto.circuit.reservation import Circuit, Ending
 from qstack.proto.circuit.states import CircuitEvent, CircuitState
 from qstack.proto.circuit.surroundings import Surroundings
 from qstack.proto.circuit.swapping import Swapper
-from qstack.proto.circuit.tracking import EndTracker, RelayTracker
+from qstack.proto.circuit.tracking import EndTracker, RepeaterTracker
 from qstack.proto.circuit.turn import Turn
 from qstack.wire.circuit import Expire, Refused, Release, Reserve, Reserved, Track
 from qstack.wire.value import Message
@@ -224,7 +224,7 @@ class CircuitMachine:
         if circuit is None or not circuit.is_open:
             self._around.count("stray_pairs")  # the link gets it back with its label
             return
-        if isinstance(circuit.tracker, RelayTracker):
+        if isinstance(circuit.tracker, RepeaterTracker):
             circuit.tracker.pair_ready(side, ready)
             self._turn.watch_age(circuit)
         else:
@@ -235,7 +235,7 @@ class CircuitMachine:
         circuit, side = self._around.by_link.get((expired.neighbour, expired.label), (None, Side.ABOVE))
         if circuit is None:
             return
-        if isinstance(circuit.tracker, RelayTracker):
+        if isinstance(circuit.tracker, RepeaterTracker):
             circuit.tracker.revoked(side, expired.sequence)
         else:
             circuit.tracker.revoked(expired.sequence)
@@ -287,7 +287,7 @@ def _reason(code: int) -> ErrorCode:
 
 def _describe(circuit: Circuit) -> CircuitDescription:
     tracker = circuit.tracker
-    made = tracker.swaps if isinstance(tracker, RelayTracker) else tracker.delivered
+    made = tracker.swaps if isinstance(tracker, RepeaterTracker) else tracker.delivered
     return CircuitDescription(
         circuit.identity, circuit.ROLE, circuit.state.value, circuit.asked.context, circuit.asked.endpoints,
         _describe_hop(circuit, Side.ABOVE), _describe_hop(circuit, Side.BELOW), circuit.qui, circuit.asked.number,
@@ -300,6 +300,6 @@ def _describe_hop(circuit: Circuit, side: Side) -> HopDescription | None:
     if hop is None:
         return None
     tracker = circuit.tracker
-    halves = tracker.halves[side] if isinstance(tracker, RelayTracker) else tracker.halves
+    halves = tracker.halves[side] if isinstance(tracker, RepeaterTracker) else tracker.halves
     return HopDescription(hop.neighbour, hop.link_label, hop.own_label, hop.peer_label, hop.qui, len(halves),
                           halves.early)  # fmt: skip

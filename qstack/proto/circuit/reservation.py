@@ -20,10 +20,10 @@ from qstack.machine.table import TransitionTable
 from qstack.proto.circuit.halves import Side
 from qstack.proto.circuit.states import HEAD, REPEATER, TAIL, CircuitEvent, CircuitState, TailState
 from qstack.proto.circuit.surroundings import Surroundings
-from qstack.proto.circuit.tracking import EndTracker, RelayTracker
+from qstack.proto.circuit.tracking import EndTracker, RepeaterTracker
 from qstack.wire.circuit import MemoryTimes, Refused, Release, Reserve, Reserved, RouteHop
 
-__all__ = ["Asked", "Circuit", "Ending", "HeadCircuit", "Hop", "RelayCircuit", "TailCircuit"]
+__all__ = ["Asked", "Circuit", "Ending", "HeadCircuit", "Hop", "RepeaterCircuit", "TailCircuit"]
 
 _PURPOSE = PurposeId(0)  # what pairs are for is known to the ends alone
 _NEVER = MemoryTimes()
@@ -78,7 +78,7 @@ class Circuit:
     qui: Qui
     hops: dict[Side, Hop]
     around: Surroundings
-    tracker: RelayTracker | EndTracker
+    tracker: RepeaterTracker | EndTracker
     state: Any  # the table's
     path_fidelity: float = 0.0
     tail_memory: MemoryTimes = _NEVER
@@ -232,7 +232,7 @@ class HeadCircuit(Circuit):
 
 
 @REPEATER.drives
-class RelayCircuit(Circuit):
+class RepeaterCircuit(Circuit):
     """At a node in between."""
 
     __slots__ = ()

@@ -8,7 +8,7 @@ from qstack.base.ids import QubitId
 from qstack.base.time import DomainTime
 from qstack.proto.circuit.halves import Half
 from qstack.proto.circuit.reservation import Circuit
-from qstack.proto.circuit.tracking import RelayTracker
+from qstack.proto.circuit.tracking import RepeaterTracker
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import MAXIMUM_ITEMS, Couple, Status, Swap, SwapOutcome, Swapped, request_id
 from qstack.wire.value import Message
@@ -47,7 +47,7 @@ class Swapper:
         """Swap all that these circuits have for swapping."""
         asked: list[_Asked] = []
         for circuit in circuits:
-            if isinstance(circuit.tracker, RelayTracker):
+            if isinstance(circuit.tracker, RepeaterTracker):
                 asked += [_Asked(circuit, *couple) for couple in circuit.tracker.couples()]
         starts = range(0, len(asked), MAXIMUM_ITEMS)
         return [self._call(tuple(asked[start : start + MAXIMUM_ITEMS]), now) for start in starts]
@@ -78,7 +78,7 @@ class Swapper:
 
     def _settle(self, asked: _Asked, outcome: SwapOutcome | None, instant: DomainTime) -> None:
         tracker = asked.circuit.tracker
-        assert isinstance(tracker, RelayTracker)
+        assert isinstance(tracker, RepeaterTracker)
         if outcome is None or outcome.status != Status.OK or outcome.bell_index > 3:
             tracker.swap_failed(asked.above, asked.below)
         else:

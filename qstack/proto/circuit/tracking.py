@@ -24,7 +24,7 @@ from qstack.proto.circuit.estimate import Composer
 from qstack.proto.circuit.halves import Half, HalfState, Halves, Side, Tracked
 from qstack.proto.circuit.params import MAXIMUM_PARKED
 
-__all__ = ["EndTracker", "Outbox", "RelayTracker"]
+__all__ = ["EndTracker", "Outbox", "RepeaterTracker"]
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Outbox:
             half.qubit = None
 
 
-class RelayTracker:
+class RepeaterTracker:
     """At a repeater: pairs of two links become one by swapping."""
 
     def __init__(self, composer: Composer) -> None:

@@ -10,7 +10,7 @@ from qstack.proto.circuit.halves import Half, Side, Tracked
 from qstack.proto.circuit.outbound import StateCache, expire_messages
 from qstack.proto.circuit.reservation import Circuit
 from qstack.proto.circuit.surroundings import Surroundings
-from qstack.proto.circuit.tracking import EndTracker, Outbox, RelayTracker
+from qstack.proto.circuit.tracking import EndTracker, Outbox, RepeaterTracker
 from qstack.wire.circuit import MemoryTimes
 
 __all__ = ["Turn"]
@@ -47,7 +47,7 @@ class Turn:
         """Wake up when the oldest pair of a repeater has waited too long for a partner."""
         cutoff_ns = self._around.parameters.cutoff_ns
         timer = ("cutoff", circuit.identity)
-        if not cutoff_ns or timer in self._around.timers or not isinstance(circuit.tracker, RelayTracker):
+        if not cutoff_ns or timer in self._around.timers or not isinstance(circuit.tracker, RepeaterTracker):
             return
         oldest = circuit.tracker.oldest()
         if oldest is not None:  # a little later, so that what was born together is replaced together
@@ -56,7 +56,7 @@ class Turn:
 
     def cut_off(self, circuit: Circuit) -> None:
         """Give up what has waited too long."""
-        if isinstance(circuit.tracker, RelayTracker):
+        if isinstance(circuit.tracker, RepeaterTracker):
             born_before = DomainTime(self._around.domain_now() - self._around.parameters.cutoff_ns)
             self._around.count("pairs_cut_off", circuit.tracker.cut_off(born_before))
             self.watch_age(circuit)

@@ -7,7 +7,7 @@ from qstack.base.services import PairReady
 from qstack.base.time import DomainTime
 from qstack.proto.circuit.estimate import Composer
 from qstack.proto.circuit.halves import Half, Halves, Side, Tracked
-from qstack.proto.circuit.tracking import EndTracker, RelayTracker
+from qstack.proto.circuit.tracking import EndTracker, RepeaterTracker
 from qstack.quantum.formulas import bell_state
 
 UP, DOWN = Side.ABOVE, Side.BELOW
@@ -22,13 +22,13 @@ def tracked(sequence: int, pair: int = 0, frame: int = 0) -> Tracked:
     return Tracked(pair, sequence, frame, bell_state(frame), DomainTime(0))
 
 
-def relay() -> RelayTracker:
-    return RelayTracker(Composer(0, 0))
+def repeater() -> RepeaterTracker:
+    return RepeaterTracker(Composer(0, 0))
 
 
-def joined(up: int = 5, down: int = 8, outcome: int = 0) -> RelayTracker:
+def joined(up: int = 5, down: int = 8, outcome: int = 0) -> RepeaterTracker:
     """A repeater that has swapped one pair."""
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(UP, ready(up, 1))
     tracker.pair_ready(DOWN, ready(down, 2))
     ((one, two),) = tracker.couples()
@@ -36,13 +36,13 @@ def joined(up: int = 5, down: int = 8, outcome: int = 0) -> RelayTracker:
     return tracker
 
 
-def live(tracker: RelayTracker) -> int:
+def live(tracker: RepeaterTracker) -> int:
     return sum(len(halves) for halves in tracker.halves.values())
 
 
 @pytest.mark.parametrize("first", ["track", "swap"])
 def test_track_and_swap_meet_in_either_order(first: str) -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(UP, ready(5, 1))
     tracker.pair_ready(DOWN, ready(8, 2))
     ((up, down),) = tracker.couples()
@@ -80,7 +80,7 @@ def test_track_that_comes_twice_passes_once() -> None:
 
 
 def test_track_before_its_pair_waits_and_after_it_is_ignored() -> None:
-    tracker = relay()
+    tracker = repeater()
     assert tracker.track(UP, tracked(5))
     tracker.pair_ready(UP, ready(5, 0))
     tracker.expired_by_peer(UP, 5)
@@ -90,7 +90,7 @@ def test_track_before_its_pair_waits_and_after_it_is_ignored() -> None:
 
 
 def test_swaps_join_the_oldest_first_and_all_at_once() -> None:
-    tracker = relay()
+    tracker = repeater()
     for sequence in (1, 2, 3):
         tracker.pair_ready(UP, ready(sequence))
     for sequence in (7, 9):
@@ -114,7 +114,7 @@ def test_chain_that_breaks_below_is_replaced_below() -> None:
 
 
 def test_expiry_that_overtakes_its_pair_is_remembered() -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.expired_by_peer(DOWN, 8)
     tracker.pair_ready(UP, ready(5))
     tracker.pair_ready(DOWN, ready(8))
@@ -124,7 +124,7 @@ def test_expiry_that_overtakes_its_pair_is_remembered() -> None:
 
 @pytest.mark.parametrize("side", [UP, DOWN])
 def test_chain_that_breaks_during_a_swap_breaks_on_the_other_side_too(side: Side) -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(UP, ready(5))
     tracker.pair_ready(DOWN, ready(8))
     ((up, down),) = tracker.couples()
@@ -137,7 +137,7 @@ def test_chain_that_breaks_during_a_swap_breaks_on_the_other_side_too(side: Side
 
 
 def test_swap_that_fails_breaks_both_chains_and_empties_both_memories() -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(UP, ready(5))
     tracker.pair_ready(DOWN, ready(8))
     ((up, down),) = tracker.couples()
@@ -147,7 +147,7 @@ def test_swap_that_fails_breaks_both_chains_and_empties_both_memories() -> None:
 
 
 def test_revoked_pair_is_not_replaced_and_its_qubit_not_touched() -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(DOWN, ready(8))
     tracker.revoked(DOWN, 8)
     assert tracker.outbox.lost == 0 and tracker.outbox.discarded == tracker.outbox.freed == []
@@ -155,7 +155,7 @@ def test_revoked_pair_is_not_replaced_and_its_qubit_not_touched() -> None:
 
 
 def test_revoked_during_a_swap_frees_the_other_qubit_alone() -> None:
-    tracker = relay()
+    tracker = repeater()
     tracker.pair_ready(UP, ready(5))
     tracker.pair_ready(DOWN, ready(8))
     ((up, down),) = tracker.couples()
