@@ -125,11 +125,22 @@ class Network:
         deadline_s = time.monotonic() + PATIENCE_S
         while any(link["free"] != link["memories"] for link in self.ask(name, "links")["links"]):
             assert time.monotonic() < deadline_s, self.ask(name, "links")
-            self.wait(name, "ready")
+            self.pause(name)
 
     def log(self, name: str) -> str:
         """What a process has logged."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def wait_for_log(self, name: str, text: str, times: int = 1) -> None:
+        """Until a process has logged something, so many times in all."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self.log(name).count(text) < times:
+            assert time.monotonic() < deadline_s, self.log(name)
+            self.pause(name)
+
+    def pause(self, name: str) -> None:
+        """Before looking again at what no condition tells."""
+        self.ask(name, "wait", conditions=["units>1000000"], timeout_ms=20)
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
