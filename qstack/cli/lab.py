@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qstack import __version__
 from qstack.base.errors import QstackError
+from qstack.cli.examples import show_examples
 from qstack.cli.laboratory import Laboratory
 
 __all__ = ["main", "make_parser"]
@@ -40,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command")
     for command in (up, down, status, execute):
         command.add_argument("--dir", type=Path, required=True, metavar="DIR", help="folder of the laboratory")
+    show_examples(parser)
     return parser
 
 
@@ -97,10 +99,8 @@ def _status(laboratory: Laboratory, as_json: bool) -> int:
 
 
 def _before_dashes(arguments: list[str]) -> list[str]:
-    """`exec NODE --dir DIR -- CMD`: what follows the dashes is never ours; argparse wants it last, after --dir."""
-    if "--" not in arguments:
-        return arguments
-    at = arguments.index("--")
+    """`exec NODE --dir DIR [-- CMD]`: what follows the dashes is never ours; argparse wants it last, after --dir."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
     ours, theirs = arguments[:at], arguments[at:]
     if ours[:1] == ["exec"] and "--dir" in ours[2:]:
         place = ours.index("--dir")

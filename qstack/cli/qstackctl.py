@@ -8,6 +8,7 @@ from qstack import __version__
 from qstack.base.errors import QstackError
 from qstack.cli.asking import ask_once
 from qstack.cli.certificates import add_pki, pki
+from qstack.cli.examples import show_examples
 from qstack.cli.looks import LOOKS
 from qstack.cli.opening import add_unit, unit
 from qstack.cli.watching import change, ping, wait
@@ -44,7 +45,8 @@ def make_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=about)
     _add_ping(commands)
     waiting = commands.add_parser("wait", help="wait until conditions hold", description="Wait until conditions hold: "
-                                  + ", ".join(CONDITIONS) + ".")  # fmt: skip
+                                  + ", ".join(CONDITIONS) + ". A FIGURE is one of neighbours, links, "
+                                  "circuits, units, endpoints, or a counter, which has a dot in its name.")  # fmt: skip
     waiting.add_argument("conditions", nargs="+", metavar="COND", help="what is waited for")
     waiting.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for so many seconds (default: 10)")
     commands.add_parser("reload", help="read the configuration again, all or nothing")
@@ -53,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_pki(commands)
     add_wireshark(commands)
     _allow_behind(commands)
+    show_examples(parser)
     return parser
 
 

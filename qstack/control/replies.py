@@ -180,7 +180,7 @@ class CircuitHop(Figures):
 
 
 class Circuit(Figures):
-    """A circuit at this node. `role`: head, repeater or tail; `made`: swaps at a repeater, pairs delivered at an end."""
+    """A circuit at this node. `role`: head, repeater or tail; `made`: swaps at a repeater, pairs told at an end."""
 
     circuit: str
     role: str
