@@ -68,7 +68,7 @@ def test_page_is_good_roff(page: str, root: Path) -> None:
         [groff, "-t", "-man", "-Tutf8", "-ww", root / "man" / page], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    assert "ALSO" in re.sub("\\x1b\\[[0-9]*m|.\x08", "", done.stdout)
+    assert "ALSO" in re.sub("\x1b\\[[0-9]*m|.\x08", "", done.stdout)
 
 
 def test_example_of_the_page_is_a_good_configuration(root: Path, tmp_path: Path) -> None:
