@@ -192,7 +192,7 @@ class Trial:
 
     def _kill(self, plan: CrashPlan) -> None:
         qna = self.scenario.topology.qna(plan.node)
-        if self.simulation.places[qna].node is None:
+        if self.simulation.places[qna].node is None or self.simulation.now_ns >= self.scenario.healed_ns:
             return
         self._restarts[plan.node] = plan
         if plan.goodbye:
