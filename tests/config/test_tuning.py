@@ -16,7 +16,7 @@ lead-ns = 5
 [tuning.session]
 probes = 3
 [tuning.session.retransmission]
-maximum-ns = 7
+factor = 3
 """
 
 
@@ -24,7 +24,7 @@ def test_tuning_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     node = load_node(write(tmp_path, NODE + TABLES), {"link": LinkParameters, "session": SessionParameters})
     assert tuned(LinkParameters, node.tuning["link"]) == LinkParameters(lead_ns=5)
     session = tuned(SessionParameters, node.tuning["session"])
-    assert (session.probes, session.retransmission.maximum_ns) == (3, 7)
+    assert (session.probes, session.retransmission.factor) == (3, 3)
     assert session.retransmission.initial_ns == SessionParameters().retransmission.initial_ns
 
 
