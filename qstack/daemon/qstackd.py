@@ -56,7 +56,7 @@ async def _run(file: NodeFile, path: Path) -> int:
     process = NodeProcess(file, path, logger)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_signals, process, nursery.cancel_scope)
+            await nursery.start(_watch_signals, process, nursery.cancel_scope)
             await process.run()
             nursery.cancel_scope.cancel()
     except* LocalMisuse as group:
@@ -64,8 +64,11 @@ async def _run(file: NodeFile, path: Path) -> int:
     return 0
 
 
-async def _watch_signals(process: NodeProcess, scope: trio.CancelScope) -> None:
+async def _watch_signals(
+    process: NodeProcess, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
                 process.reload()

@@ -81,7 +81,7 @@ async def _run(file: TwinFile, twin: Twin) -> None:
             operators = listen(file.listen.operator, 0o600)
             ours.append(file.listen.operator)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_signals, nursery.cancel_scope)
+            await nursery.start(_watch_signals, nursery.cancel_scope)
             logger.info("ready", nodes=len(file.nodes), links=len(file.links))
             notify("READY=1")
             await server.run(nodes, operators)
@@ -92,8 +92,11 @@ async def _run(file: TwinFile, twin: Twin) -> None:
         logger.info("stopped", statistics=repr(statistics))
 
 
-async def _watch_signals(scope: trio.CancelScope) -> None:
+async def _watch_signals(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for _ in signals:
             notify("STOPPING=1")
             scope.cancel()

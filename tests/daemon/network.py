@@ -165,7 +165,8 @@ class Network:
         """Start a process that has ended again, with the same files; return when it says that it is ready."""
         module = "qtwind" if name == "qtwind" else "qstackd"
         command = [sys.executable, "-m", f"qstack.daemon.{module}", str(self.folder / f"{name}.toml"), *words]
-        with Notifications(self.folder / "notify.sock") as manager, (self.folder / f"{name}.log").open("ab") as log:
+        where = self.folder / f"manager-{next(_serial)}"
+        with Notifications(where) as manager, (self.folder / f"{name}.log").open("ab") as log:
             self._restarted[name] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=manager.environment
             )
