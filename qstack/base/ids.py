@@ -8,13 +8,12 @@ from typing import NewType
 from qstack.base.errors import LocalMisuse
 
 __all__ = [
-    "AsNumber", "CircuitId", "Cycle", "Epoch", "Label", "LinkId", "NodeNumber", "PurposeId", "Qna", "QubitId", "Qui",
-    "as_number", "format_qna", "make_qna", "node_number", "parse_qna",
+    "AsNumber", "CircuitId", "Cycle", "Epoch", "Label", "LinkId", "PurposeId", "Qna", "QubitId", "Qui",
+    "as_number", "format_qna", "make_qna", "parse_qna",
 ]  # fmt: skip
 
 Qna = NewType("Qna", int)  # 64 bits
 AsNumber = NewType("AsNumber", int)  # 32 bits
-NodeNumber = NewType("NodeNumber", int)  # 32 bits
 Epoch = NewType("Epoch", int)  # 32 bits, chosen by the receiver; 0 says unsealed
 Label = NewType("Label", int)  # 32 bits, hop-local name of a circuit; 0 says none
 LinkId = NewType("LinkId", int)  # 32 bits, name of a link inside its domain
@@ -40,10 +39,6 @@ def as_number(qna: Qna) -> AsNumber:
     """The quantum AS a node belongs to."""
     return AsNumber(qna >> 32)
 
-
-def node_number(qna: Qna) -> NodeNumber:
-    """The node's number inside its quantum AS."""
-    return NodeNumber(qna & _MASK32)
 
 
 def format_qna(qna: int) -> str:

@@ -311,8 +311,5 @@ class Routes(Interface):
     def destination_of(self, urn: str) -> Qna | None:
         """The node that serves the longest announced prefix of an endpoint URN, or the border towards it."""
 
-    def is_neighbour(self, node: Qna) -> bool:
-        """Whether `node` is a UDP neighbour."""
-
     def quantum_next_hop(self, destination: Qna) -> Qna | None:
         """The neighbour over a quantum link on the way to `destination`."""

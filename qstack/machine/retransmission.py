@@ -19,19 +19,15 @@ GRANULARITY_NS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait after each transmission, and how many there may be.
-
-    `attempts` counts transmissions, the first included.
-    """
+    """How long to wait after each transmission."""
 
     initial_ns: int
     maximum_ns: int
-    attempts: int
     factor: int = 2
 
     def __post_init__(self) -> None:
-        if not 0 < self.initial_ns <= self.maximum_ns or self.attempts < 1 or self.factor < 1:
-            raise LocalMisuse(f"{self}: 0 < initial_ns <= maximum_ns, attempts >= 1 and factor >= 1 are needed")
+        if not 0 < self.initial_ns <= self.maximum_ns or self.factor < 1:
+            raise LocalMisuse(f"{self}: 0 < initial_ns <= maximum_ns and factor >= 1 are needed")
 
     def delay_ns(self, attempt: int) -> int:
         """How long to wait for an answer after transmission number `attempt` (from 1)."""
@@ -41,10 +37,6 @@ class Backoff:
                 break
             delay_ns *= self.factor
         return min(delay_ns, self.maximum_ns)
-
-    def exhausted(self, attempt: int) -> bool:
-        """Tell whether transmission number `attempt` was the last."""
-        return attempt >= self.attempts
 
 
 class RttEstimator:

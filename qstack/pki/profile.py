@@ -26,10 +26,9 @@ from qstack.base.errors import LocalMisuse, PeerViolation, WireError
 from qstack.base.ids import AsNumber, Qna, format_qna, parse_qna
 from qstack.wire.urn import parse_urn
 
-__all__ = ["FINGERPRINT_OCTETS", "CaNames", "NodeNames", "canonical_prefix", "covers", "fingerprint_of",
+__all__ = ["CaNames", "NodeNames", "canonical_prefix", "covers", "fingerprint_of",
            "parse_certificate", "read_ca", "read_node", "shown"]  # fmt: skip
 
-FINGERPRINT_OCTETS = 32
 _SHOWN = 64  # characters of a name in an error
 _AS_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")  # in normal form
 QNA_SCHEME = "qna:"

@@ -13,26 +13,25 @@ MS = 1_000_000
 
 
 def test_backoff_doubles_up_to_its_maximum() -> None:
-    backoff = Backoff(initial_ns=50 * MS, maximum_ns=300 * MS, attempts=5)
+    backoff = Backoff(initial_ns=50 * MS, maximum_ns=300 * MS)
     assert [backoff.delay_ns(attempt) // MS for attempt in range(1, 7)] == [50, 100, 200, 300, 300, 300]
-    assert [backoff.exhausted(attempt) for attempt in range(1, 7)] == [False] * 4 + [True] * 2
     assert backoff.delay_ns(10**9) == 300 * MS
 
 
 def test_backoff_of_factor_one_stays() -> None:
-    assert Backoff(initial_ns=7, maximum_ns=900, attempts=1, factor=1).delay_ns(10**9) == 7
+    assert Backoff(initial_ns=7, maximum_ns=900, factor=1).delay_ns(10**9) == 7
 
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(1, 5), st.integers(1, 80))
 def test_backoff_never_shrinks_and_never_exceeds_its_maximum(
     initial: int, more: int, factor: int, attempt: int
 ) -> None:
-    backoff = Backoff(initial, initial + more, attempts=3, factor=factor)
+    backoff = Backoff(initial, initial + more, factor=factor)
     assert backoff.delay_ns(attempt) == min(initial * factor ** (attempt - 1), initial + more)
 
 
-@pytest.mark.parametrize("numbers", [(0, 1, 1, 2), (2, 1, 1, 2), (1, 1, 0, 2), (1, 1, 1, 0)])
-def test_backoff_of_impossible_numbers_is_refused(numbers: tuple[int, int, int, int]) -> None:
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (2, 1, 2), (1, 1, 0)])
+def test_backoff_of_impossible_numbers_is_refused(numbers: tuple[int, int, int]) -> None:
     with pytest.raises(LocalMisuse):
         Backoff(*numbers)
 

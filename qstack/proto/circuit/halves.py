@@ -89,11 +89,6 @@ class Halves:
     def __iter__(self) -> Iterator[Half]:
         return iter(list(self._halves.values()))
 
-    @property
-    def early(self) -> int:
-        """Tracks whose half is not here yet."""
-        return len(self._early)
-
     def add(self, ready: PairReady) -> tuple[Half, bool]:
         """The link has made a pair. Gives its half, with the track if that came first; and whether it was doomed."""
         half = Half(self.side, ready.sequence, ready.qubit, BellIndex(ready.bell_index), ready.created,

@@ -54,7 +54,6 @@ class HopDescription:
     peer_label: Label
     qui: int
     pairs: int  # halves held, or swapped but not yet tracked both ways
-    tracks_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,5 +300,4 @@ def _describe_hop(circuit: Circuit, side: Side) -> HopDescription | None:
         return None
     tracker = circuit.tracker
     halves = tracker.halves[side] if isinstance(tracker, RepeaterTracker) else tracker.halves
-    return HopDescription(hop.neighbour, hop.link_label, hop.own_label, hop.peer_label, hop.qui, len(halves),
-                          halves.early)  # fmt: skip
+    return HopDescription(hop.neighbour, hop.link_label, hop.own_label, hop.peer_label, hop.qui, len(halves))

@@ -97,10 +97,6 @@ class RouteTable:
             if not colon or name.count(":") < 2:
                 return None
 
-    def is_neighbour(self, node: Qna) -> bool:
-        """Whether `node` is a UDP neighbour."""
-        return node in self._neighbours
-
     def _check_hop(self, hop: Qna, destination: str) -> None:
         if hop not in self._neighbours:
             raise LocalMisuse(f"route to {destination}: next hop {format_qna(hop)} is not a neighbour of this node")

@@ -109,18 +109,17 @@ class Direction:
 class TrafficKeys:
     """Both directions of one epoch. Instants are local monotonic nanoseconds.
 
-    `leads`: this end begins new generations. `rekeyed` counts to how many it went.
+    `leads`: this end begins new generations.
     """
 
     __slots__ = ("_began_ns", "_forget_ns", "_leads", "_lowest", "_next", "_next_number", "_opened", "_parameters",
-                 "_previous", "_receiving", "_sealed", "_sending", "incoming", "outgoing", "rekeyed")  # fmt: skip
+                 "_previous", "_receiving", "_sealed", "_sending", "incoming", "outgoing")  # fmt: skip
 
     def __init__(
         self, outgoing: Direction, incoming: Direction, parameters: SessionParameters, *, leads: bool, now_ns: int
     ) -> None:
         self.outgoing = outgoing
         self.incoming = incoming
-        self.rekeyed = 0
         self._parameters = parameters
         self._leads = leads
         self._sending = outgoing.make()
@@ -202,7 +201,6 @@ class TrafficKeys:
         self._sending = self.outgoing.make()
         self._sealed = 0
         self._began_ns = now_ns
-        self.rekeyed += 1
 
     def _follow(self, number: int, now_ns: int) -> None:
         self._previous = self._receiving

@@ -24,7 +24,7 @@ MAXIMUM_FLIGHT_OCTETS: Final = 16_384  # SESSION-5.4-2
 COOKIE_SECRET_NS: Final = 2 * MINUTE_NS  # SESSION-5.3-3
 
 _HEADER_TLV_OCTETS: Final = 24  # room for the position in a reliable flow, and to spare
-_RETRANSMISSION: Final = Backoff(250 * MILLISECOND_NS, SECOND_NS, attempts=1_000)  # it is time that ends an attempt
+_RETRANSMISSION: Final = Backoff(250 * MILLISECOND_NS, SECOND_NS)  # it is time that ends an attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,6 @@ class Lines:
     def destination_of(self, urn: str) -> Qna | None:
         return None
 
-    def is_neighbour(self, node: Qna) -> bool:
-        return True
-
 
 @dataclass
 class Place:

@@ -45,9 +45,6 @@ class Served:
     def destination_of(self, urn: str) -> Qna | None:
         return SERVED.get(urn)
 
-    def is_neighbour(self, node: Qna) -> bool:
-        return True
-
     def quantum_next_hop(self, destination: Qna) -> Qna | None:
         return destination
 
