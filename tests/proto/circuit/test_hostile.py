@@ -68,10 +68,9 @@ def test_neighbour_that_takes_more_than_its_share_of_circuits_leaves_the_rest_to
 def test_estimate_of_no_state_is_delivered_as_a_fidelity_all_the_same() -> None:
     """-1 times a Bell state has correlations in range, and fidelity -1/2 to that state."""
     fabric = Fabric([ALICE, REPEATER])
-    fabric.open(2, tail=REPEATER)
-    fabric.run(0.05)
     honest = fabric.places[ALICE].circuit._turn._states
     honest.write = lambda state: to_wire((1.0, *(-value for value in state[1:])))  # type: ignore[method-assign]
+    fabric.open(2, tail=REPEATER)
     fabric.run(2)
     assert sent(fabric, Track, ALICE)
     told = fabric.places[REPEATER].delivered
