@@ -8,7 +8,7 @@ import pytest
 
 from qstack.base.errors import WireError
 from qstack.wire.urn import (
-    MAX_URN_OCTETS,
+    MAXIMUM_URN_OCTETS,
     NidClass,
     Urn,
     classify_nid,
@@ -148,9 +148,9 @@ def test_urn_octets_above_ascii_are_refused_at_their_position() -> None:
 
 
 def test_urn_length_is_limited_to_what_one_octet_can_tell() -> None:
-    longest = "urn:example:".ljust(MAX_URN_OCTETS, "a")
+    longest = "urn:example:".ljust(MAXIMUM_URN_OCTETS, "a")
     assert parse_urn(longest).text == longest
-    assert refusal(longest + "a") == (MAX_URN_OCTETS, "urn")
+    assert refusal(longest + "a") == (MAXIMUM_URN_OCTETS, "urn")
     assert parse_urn(longest + "a", max_octets=256).text == longest + "a"
 
 

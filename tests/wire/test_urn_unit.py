@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from qstack.base.errors import WireError
-from qstack.wire.urn import MAX_ENDPOINTS, parse_lifecycle, parse_unit, parse_urn
+from qstack.wire.urn import MAXIMUM_ENDPOINTS, parse_lifecycle, parse_unit, parse_urn
 
 # The example of MPA 5.3.1, letter by letter.
 CCIPS = "urn:qkd:madqci:ccips?=nonce=177923"
@@ -175,8 +175,8 @@ def test_lifecycle_of_another_name_is_refused() -> None:
 
 
 def test_unit_endpoints_are_bounded() -> None:
-    endpoints = [f"urn:qkd:a{number}" for number in range(MAX_ENDPOINTS + 1)]
-    assert len(parse_unit([*endpoints[:-1], LIFECYCLE]).endpoints) == MAX_ENDPOINTS
+    endpoints = [f"urn:qkd:a{number}" for number in range(MAXIMUM_ENDPOINTS + 1)]
+    assert len(parse_unit([*endpoints[:-1], LIFECYCLE]).endpoints) == MAXIMUM_ENDPOINTS
     assert refusal(*endpoints, LIFECYCLE)[:2] == (0, "urns")
     endless = itertools.repeat("urn:qkd:a")
     with pytest.raises(WireError):

@@ -5,14 +5,14 @@ registered, `parameter` reads `key=value` q-components, `unit` joins N endpoints
 given to any of them comes back as a value or as a `WireError` that says where and why.
 """
 
-from qstack.wire.urn.grammar import MAX_URN_OCTETS
+from qstack.wire.urn.grammar import MAXIMUM_URN_OCTETS
 from qstack.wire.urn.name import Urn, parse_endpoint, parse_urn
 from qstack.wire.urn.namespace import NidClass, classify_nid
 from qstack.wire.urn.parameter import q_parameters
 from qstack.wire.urn.unit import (
     LIFECYCLE_NID,
     LIFECYCLE_NSS,
-    MAX_ENDPOINTS,
+    MAXIMUM_ENDPOINTS,
     Lifecycle,
     UnitIdentifier,
     parse_lifecycle,
@@ -20,6 +20,7 @@ from qstack.wire.urn.unit import (
 )
 
 __all__ = [
-    "LIFECYCLE_NID", "LIFECYCLE_NSS", "MAX_ENDPOINTS", "MAX_URN_OCTETS", "Lifecycle", "NidClass", "UnitIdentifier",
-    "Urn", "classify_nid", "parse_endpoint", "parse_lifecycle", "parse_unit", "parse_urn", "q_parameters",
+    "LIFECYCLE_NID", "LIFECYCLE_NSS", "MAXIMUM_ENDPOINTS", "MAXIMUM_URN_OCTETS", "Lifecycle", "NidClass",
+    "UnitIdentifier", "Urn", "classify_nid", "parse_endpoint", "parse_lifecycle", "parse_unit", "parse_urn",
+    "q_parameters",
 ]  # fmt: skip

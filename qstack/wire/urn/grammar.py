@@ -22,12 +22,12 @@ from typing import Final, NamedTuple, NoReturn
 
 from qstack.base.errors import WireError
 
-__all__ = ["MAX_URN_OCTETS", "Components", "fold_percent", "scan_nid", "scan_urn"]
+__all__ = ["MAXIMUM_URN_OCTETS", "Components", "fold_percent", "scan_nid", "scan_urn"]
 
-MAX_URN_OCTETS: Final = 255
+MAXIMUM_URN_OCTETS: Final = 255
 """Ours, not the RFC's, which sets no limit: a URN travels behind a length of one octet."""
 
-MAX_NID_OCTETS: Final = 32  # RFC 8141 section 2: (alphanum) 0*30(ldh) (alphanum)
+MAXIMUM_NID_OCTETS: Final = 32  # RFC 8141 section 2: (alphanum) 0*30(ldh) (alphanum)
 _SCHEME: Final = "urn:"
 
 _ALPHANUM = frozenset(ascii_letters + digits)
@@ -76,8 +76,8 @@ def scan_nid(text: str, start: int = 0) -> int:
     for hyphen in (start, end - 1):
         if text[hyphen] == "-":
             _refuse(text, hyphen, "NID", "a NID begins and ends with a letter or digit")
-    if not 2 <= end - start <= MAX_NID_OCTETS:
-        _refuse(text, start, "NID", f"a NID has 2..{MAX_NID_OCTETS} characters, this one {end - start}")
+    if not 2 <= end - start <= MAXIMUM_NID_OCTETS:
+        _refuse(text, start, "NID", f"a NID has 2..{MAXIMUM_NID_OCTETS} characters, this one {end - start}")
     return end
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from qstack.base.errors import WireError
-from qstack.wire.urn.grammar import MAX_URN_OCTETS, fold_percent, scan_urn
+from qstack.wire.urn.grammar import MAXIMUM_URN_OCTETS, fold_percent, scan_urn
 
 __all__ = ["Urn", "parse_endpoint", "parse_urn"]
 
@@ -83,7 +83,7 @@ class Urn:
         return self._nss_offset + len(self.nss)
 
 
-def parse_urn(text: str | bytes, *, nids: Collection[str] | None = None, max_octets: int = MAX_URN_OCTETS) -> Urn:
+def parse_urn(text: str | bytes, *, nids: Collection[str] | None = None, max_octets: int = MAXIMUM_URN_OCTETS) -> Urn:
     """Read a URN; all of `text` must be one.
 
     `nids`: the namespaces allowed, in any case; None allows all. Raises `WireError` whose field is the component

@@ -23,15 +23,16 @@ from qstack.wire.urn.name import Urn, parse_endpoint
 from qstack.wire.urn.parameter import Parameter, scan_parameters
 
 __all__ = [
-    "LIFECYCLE_NID", "LIFECYCLE_NSS", "MAX_ENDPOINTS", "Lifecycle", "UnitIdentifier", "parse_lifecycle", "parse_unit",
+    "LIFECYCLE_NID", "LIFECYCLE_NSS", "MAXIMUM_ENDPOINTS", "Lifecycle", "UnitIdentifier", "parse_lifecycle",
+    "parse_unit",
 ]  # fmt: skip
 
 LIFECYCLE_NID: Final = "qkd"
 LIFECYCLE_NSS: Final = "lifecycle"
-MIN_ENDPOINTS: Final = 2  # MPA 5.3.2: the entities sharing a state
-MAX_ENDPOINTS: Final = 255  # ours: their number travels in one octet
-MAX_SIZE: Final = 2**32 - 1  # ours: a 32-bit field
-MAX_VALID_UNTIL_S: Final = (2**63 - 1) // 1_000_000_000  # ours: so that it is an int64 in nanoseconds (year 2262)
+MINIMUM_ENDPOINTS: Final = 2  # MPA 5.3.2: the entities sharing a state
+MAXIMUM_ENDPOINTS: Final = 255  # ours: their number travels in one octet
+MAXIMUM_SIZE: Final = 2**32 - 1  # ours: a 32-bit field
+MAXIMUM_VALID_UNTIL_S: Final = (2**63 - 1) // 1_000_000_000  # ours: so that it is an int64 in nanoseconds (year 2262)
 
 _DIGEST_HEADING: Final = "qstack service unit 1"
 
@@ -119,8 +120,8 @@ def is_lifecycle(urn: Urn, nid: str = LIFECYCLE_NID) -> bool:
 def _bounded(texts: Iterable[str | bytes]) -> list[str | bytes]:
     found: list[str | bytes] = []
     for text in texts:
-        if len(found) > MAX_ENDPOINTS:
-            raise WireError(0, "urns", f"a unit has at most {MAX_ENDPOINTS} endpoints")
+        if len(found) > MAXIMUM_ENDPOINTS:
+            raise WireError(0, "urns", f"a unit has at most {MAXIMUM_ENDPOINTS} endpoints")
         found.append(text)
     return found
 
@@ -149,8 +150,8 @@ def _check_counts(total: int, lifecycles: list[int], nid: str) -> None:
     if len(lifecycles) > 1:
         first, second = lifecycles[:2]
         raise WireError(0, f"urns[{second}]", f"a second lifecycle URN beside urns[{first}]")
-    if total - 1 < MIN_ENDPOINTS:
-        raise WireError(0, "urns", f"a unit has at least {MIN_ENDPOINTS} endpoints, this one {total - 1}")
+    if total - 1 < MINIMUM_ENDPOINTS:
+        raise WireError(0, "urns", f"a unit has at least {MINIMUM_ENDPOINTS} endpoints, this one {total - 1}")
 
 
 def _read_lifecycle(urn: Urn) -> Lifecycle:
@@ -159,8 +160,8 @@ def _read_lifecycle(urn: Urn) -> Lifecycle:
         key = fold_percent(parameter.key)
         if parameters.setdefault(key, parameter) is not parameter:
             raise WireError(parameter.offset, "q-component", f"{key!r} occurs a second time")
-    size = _read_number(parameters.get("size"), MAX_SIZE)
-    valid_until_s = _read_number(parameters.get("valid-until"), MAX_VALID_UNTIL_S)
+    size = _read_number(parameters.get("size"), MAXIMUM_SIZE)
+    valid_until_s = _read_number(parameters.get("valid-until"), MAXIMUM_VALID_UNTIL_S)
     others = tuple((each.key, each.value) for key, each in parameters.items() if key not in ("size", "valid-until"))
     return Lifecycle(urn, size, valid_until_s, others, _canonical_lifecycle(urn))
 
