@@ -96,7 +96,9 @@ class Measuring:
         )))  # fmt: skip
 
     def _forget(self, unit: UnitEnd) -> None:
-        """The unit is over: what was not asked yet is not measured. What was asked is freed by the answer."""
+        """The unit is over: what was not asked yet is not measured. What was asked is freed with the circuit, whether
+        the device answers or has gone."""
+        self._asked = {number: batch for number, batch in self._asked.items() if batch.unit is not unit}
         for _, held, _ in (each for each in self._waiting if each[0] is unit):
             unit.discard(held)
         self._waiting = [each for each in self._waiting if each[0] is not unit]

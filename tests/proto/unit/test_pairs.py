@@ -2,7 +2,8 @@
 
 import pytest
 
-from qstack.base.units import fidelity_to_wire
+from qstack.base.effects import CallDevice
+from qstack.base.units import MINUTE_NS, fidelity_to_wire
 from qstack.wire.control import PairDelivered
 from qstack.wire.unit import UnitKind
 from tests.proto.unit.couple import ALICE, BOB, Couple
@@ -22,3 +23,14 @@ def test_unit_key_is_judged_by_its_tests_and_not_by_estimates() -> None:
     couple = Couple()
     couple.open(min_fidelity=fidelity_to_wire(0.98))
     assert couple.keys(ALICE)[0].key == couple.keys(BOB)[0].key
+
+
+def test_unit_whose_device_never_answers_leaves_no_measurement_behind() -> None:
+    couple = Couple()
+    carry = couple._carry
+    couple._carry = lambda own, effect: None if isinstance(effect, CallDevice) else carry(own, effect)
+    couple.open()
+    assert couple.machines[ALICE].open_measurements
+    couple.pass_time(MINUTE_NS)
+    for node in (ALICE, BOB):
+        assert couple.failures(node) and not couple.machines[node].open_measurements
