@@ -1,4 +1,4 @@
-"""The reliable exchanges of a node: one for each party, seal and epoch."""
+"""The reliable exchanges of a node: one for each party, seal and epoch (HEADER-4.4)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

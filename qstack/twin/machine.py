@@ -1,4 +1,4 @@
-"""The twin: who may ask what, in which order, and when the answer may be known.
+"""The twin: who may ask what, in which order, and when the answer may be known (TWIN-3, TWIN-4, TWIN-5).
 
 Laws
 ----

@@ -1,7 +1,8 @@
 """The quantum half of the twin: which memory holds half of which pair, and what primitives do to them.
 
-Everything here acts at the instant that a primitive names; noise until then is the engine's. Nothing corrects a Pauli
-frame. Chance is drawn by event (TWIN-6-1): the node, its attachment, the number of the primitive in it, the item.
+Everything here acts at the instant that a primitive names (TWIN-5); noise until then is the engine's. Nothing corrects
+a Pauli frame, and readout errors turn what is told (TWIN-6-2). Chance is drawn by event (TWIN-6-1): the node, its
+attachment, the number of the primitive in it, the item.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Windows of attempts: who has attempted, who waits for heralds, and until when it matters.
+"""Windows of attempts: who has attempted, who waits for heralds, and until when it matters (TWIN-5.2, TWIN-5.3).
 
 A window is named by link, first cycle and count; both ends and the station must name the same. It is *open* until it
 is resolved into successes, and forgotten a grace after its end, resolved or not.

@@ -1,6 +1,6 @@
 """The quantum packet header, its TLVs, the nested end header, and the header's own messages (echo, error).
 
-rfc_notes/header.md is the text of which this file is the table.
+rfc_notes/header.md is the text of which this file is the table (HEADER-3, HEADER-4).
 """
 
 from enum import IntEnum, IntFlag, unique

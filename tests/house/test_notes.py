@@ -26,7 +26,7 @@ from qstack.twin.configuration import GRACE_NS, HORIZON_NS
 from qstack.wire.header import BASE_DATAGRAM_OCTETS
 from qstack.wire.protocols import UDP_PORT, Protocol
 from qstack.wire.value import message_classes, tlv_classes
-from tests.house.tree import ROOT, project_files
+from tests.house.tree import ROOT, cython_files, project_files, python_files
 
 NOTES = {file.stem: file.read_text() for file in sorted((ROOT / "rfc_notes").glob("*.md"))}
 PREFIXES = "|".join(name.upper() for name in NOTES)
@@ -192,3 +192,14 @@ def test_notes_protocols_tlvs_and_messages_have_the_numbers_of_the_source() -> N
 def test_notes_name_every_message(protocol: Protocol) -> None:
     text = NOTES[protocol.name.lower()]
     assert not [cls.NAME for cls in message_classes(protocol).values() if not re.search(rf"\b{cls.NAME}\b", text)]
+
+
+def test_notes_rules_are_found_from_the_source() -> None:
+    """Each is named there, or its section is, or the section above."""
+    text = "\n".join(file.read_text() for file in (*python_files(), *cython_files()))
+    named = set(NAMED.findall(text))
+    for note in NOTES:
+        for found in re.finditer(rf"(?:rfc_notes/{note}\.md|\b{note} note),? sections? ([\d., and]+)", text):
+            named |= {f"{note.upper()}-{number}" for number in re.findall(r"\d+(?:\.\d+)*", found[1])}
+    lost = [rule for _, rule in rules() if not {rule, rule.rpartition("-")[0], rule.partition(".")[0]} & named]
+    assert not lost

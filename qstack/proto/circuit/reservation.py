@@ -1,4 +1,7 @@
-"""One circuit at one node: what its tables' actions do. Reservation and release; pairs are `tracking`'s."""
+"""One circuit at one node: what its tables' actions do (CIRCUIT-3, CIRCUIT-4.2, CIRCUIT-5.1).
+
+Reservation and release; pairs are `tracking`'s.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Following pairs through a circuit.
+"""Following pairs through a circuit (CIRCUIT-4.5, CIRCUIT-4.6, CIRCUIT-5.2).
 
 Laws
 ----

@@ -2,7 +2,7 @@
 
 Laws: nothing answers an error; what was not sealed is answered by nothing; answers and errors to one node are limited,
 so no answer can be more than its question. Echo travels under the end seal and therefore proves the whole way:
-forwarding, both end sessions, and the far daemon.
+forwarding, both end sessions, and the far daemon. HEADER-6.1, HEADER-6.2.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One end of one link: reservations, requests, and what the other end says of them."""
+"""One end of one link: reservations, requests, and what the other end says of them (LINK-5.1, LINK-6)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The memories of one link: which are free, offered to a window, hold a pair, or are being emptied.
+"""The memories of one link: which are free, offered to a window, hold a pair, or are being emptied (LINK-5.5).
 
 Laws
 ----

@@ -1,4 +1,4 @@
-"""The master's planning: which request gets which window.
+"""The master's planning: which request gets which window (LINK-5.2).
 
 Only the end with the lower address plans; the other is told by Schedule, so both attempt the same window for the same
 request with the same number of memories, and need not agree on anything else in time. Time is divided into slots; what

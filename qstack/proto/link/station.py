@@ -1,4 +1,4 @@
-"""The heralding station: matches the two ends' Gens and tells both what its device saw.
+"""The heralding station: matches the two ends' Gens and tells both what its device saw (LINK-4.8, LINK-5.3).
 
 The station keeps nothing but windows that are under way and a counter of successes. Its word goes to both ends,
 whatever it is, also to one whose Gen never came: so neither has to wait for its own timeout.

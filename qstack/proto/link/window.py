@@ -1,4 +1,4 @@
-"""The windows of one end of a link: memories offered, and what the station said became of them.
+"""The windows of one end of a link: memories offered, and what the station said became of them (LINK-5.4).
 
 A window is open from the moment at which memories are offered until one of: the station's Reply, the device's
 refusal, the reply timeout, the neighbour's Expire, the end of its label. Whatever comes later for it is counted and

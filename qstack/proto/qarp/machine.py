@@ -1,4 +1,4 @@
-"""Address resolution of one node: takes messages, services and deadlines to those whom they concern.
+"""Address resolution of one node: takes messages, services and deadlines to those whom they concern (QARP-4.1).
 
 What is believed: nothing but sealed messages and what `session` reports (rfc_notes/qarp.md). Everything else ends in a
 hint about an entry that exists already, in one reply no larger than what it replies to, or in a counter.

@@ -1,4 +1,4 @@
-"""What this node says of itself, and how much of it fits (QARP-4.2-2)."""
+"""What this node says of itself, and how much of it fits (QARP-4.2-2) (QARP-4.7)."""
 
 from collections.abc import Mapping
 from typing import TypeVar

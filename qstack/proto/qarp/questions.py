@@ -1,4 +1,4 @@
-"""Asking: who is asked how, and which answers were asked for.
+"""Asking: who is asked how, and which answers were asked for (QARP-4.3).
 
 Law: an answer counts only while its question is open, and only if it comes the way the question went. A question to
 one locator is answered from there, one to a group by the same segment, one under the seal under the seal.

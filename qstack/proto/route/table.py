@@ -1,4 +1,4 @@
-"""The routes of one node, from its configuration.
+"""The routes of one node, from its configuration (ROUTE-3, ROUTE-4, ROUTE-5).
 
 Two questions are kept apart, as MPA 5.3.2 keeps services and networks apart: which node serves an endpoint (URN
 prefixes of whole labels, the longest wins), and which neighbour is towards a node (a route to the node itself wins over

@@ -1,4 +1,4 @@
-"""From a call to an epoch: what is done with the messages of handshakes, and when a session ends.
+"""From a call to an epoch: what is done with the messages of handshakes, and when a session ends (SESSION-6.3).
 
 Laws:
 

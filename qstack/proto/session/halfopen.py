@@ -1,4 +1,4 @@
-"""What strangers may cost: half-open sessions, bounded in number, in rate for each source, and in rate for all.
+"""What strangers may cost: half-open sessions, bounded in number, in rate for each source and for all (SESSION-6.1).
 
 Everything in here belongs to sources that have given back a cookie. When there is no room the oldest half-open session
 makes way, if it is no longer sheltered: a handshake that is honest and alive needs a round trip and a half, a flood

@@ -1,4 +1,4 @@
-"""The keys of one epoch: from the exporter, through the generations, to erasure (session note, section 7).
+"""The keys of one epoch: from the exporter, through the generations, to erasure (SESSION-7).
 
 Laws
 ----

@@ -1,4 +1,4 @@
-"""The door of key establishment: all sessions of one node in one scope (session note).
+"""The door of key establishment: all sessions of one node in one scope (session note) (SESSION-6.4).
 
 A node has two of these, HOP and END, with nothing in common. The datagram that shows an initiator that its epoch has
 begun is used up for that: `PeerUp` always comes before anything that the peer says in the epoch.

@@ -1,4 +1,4 @@
-"""Sealing and opening datagrams (session note, section 7.2).
+"""Sealing and opening datagrams (session note, section 7.2) (HEADER-5.2).
 
 What may be open to forwarders and what not is decided by what is *additional data* and what is not:
 

@@ -1,4 +1,4 @@
-"""The grammar of URNs as a scanner.
+"""The grammar of URNs as a scanner (URN-3.1).
 
 Three laws:
 

@@ -1,5 +1,7 @@
 """The URN as a value: its components, what it is equivalent to, and where it stands in the tree of names.
 
+URN-3.2, URN-3.3, URN-3.5.
+
 Equality is URN-equivalence (RFC 8141 section 3.1): "urn", the NID and the hexadecimal digits of %XX compare without
 case, the rest of the NSS octet by octet, and r-, q- and f-components are left out. Therefore a nonce in a q-component
 does **not** tell two URNs apart; whoever needs that compares `canonical_with_q`.

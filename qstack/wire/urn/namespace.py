@@ -1,4 +1,4 @@
-"""What a NID may be used for (RFC 8141 sections 5.1 and 5.2).
+"""What a NID may be used for (RFC 8141 sections 5.1 and 5.2) (URN-3.4).
 
 The grammar allows more NIDs than the registry does. The parser takes all that the grammar allows, since names of
 unregistered and of older namespaces do occur; this policy is for those who choose a NID, as configurations do.

@@ -1,4 +1,4 @@
-"""`key=value` parameters in a q-component.
+"""`key=value` parameters in a q-component (URN-3.6).
 
 RFC 8141 leaves the inside of a q-component to the namespace; MPA 5.3.1 writes `key=value` joined by "&". A key is not
 empty, a value may be; a value may contain "=". As everywhere nothing is decoded.

@@ -1,4 +1,4 @@
-"""Service-unit identifiers (MPA 5.3.1, 5.3.2): N endpoint URNs and one lifecycle URN.
+"""Service-unit identifiers (MPA 5.3.1, 5.3.2): N endpoint URNs and one lifecycle URN (URN-4).
 
 * A unit has no direction: it is a shared state. Two identifiers are equal, and have one digest, whatever the order
   of their endpoints.
