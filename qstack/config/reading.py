@@ -113,7 +113,7 @@ class Reader:
         if not isinstance(raw, dict):
             return self._refuse(path, raw, "is not a table", f'write it as {{ {key} = "{min(by_tag)}" }}')
         tag = raw.get(key)
-        if tag not in by_tag:
+        if not isinstance(tag, str) or tag not in by_tag:
             return self._refuse(key_of(path, key), tag, "is none of the kinds there are", f"write {_one_of(by_tag)}")
         return self._table(by_tag[tag], raw, path, (key,))
 

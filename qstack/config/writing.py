@@ -42,8 +42,8 @@ def _tables(value: Struct, path: tuple[str, ...]) -> Iterator[str]:
 def _dictionary(items: dict[str, Any], path: tuple[str, ...]) -> list[str]:
     lines: list[str] = []
     plain = {key: item for key, item in items.items() if not isinstance(item, dict)}
-    if plain:
-        lines += ["", f"[{'.'.join(path)}]", *(f"{key} = {_literal(item)}" for key, item in plain.items())]
+    if plain or not items:
+        lines += ["", f"[{'.'.join(map(_key, path))}]", *(f"{_key(k)} = {_literal(item)}" for k, item in plain.items())]
     for key, item in items.items():
         if isinstance(item, dict):
             lines += _dictionary(item, (*path, key))
@@ -73,10 +73,16 @@ def _plain(kind: Any, item: Any) -> Any:
     return item
 
 
+def _key(name: str) -> str:
+    """A key as TOML takes it: bare where it may be."""
+    bare = name.isascii() and name.replace("-", "a").replace("_", "a").isalnum()
+    return name if bare else json.dumps(name)
+
+
 def _literal(value: Any) -> str:
     """TOML for a plain value. JSON's texts, numbers and booleans are TOML's."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_literal(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {_literal(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
     return json.dumps(value, ensure_ascii=True)
