@@ -37,8 +37,8 @@ class Run:
 
 
 def namespaces() -> tuple[Protocol, ...]:
-    """The protocols that declare messages or TLVs, by number."""
-    return tuple(p for p in Protocol if message_classes(p) or tlv_classes(p))
+    """The protocols that declare messages or TLVs, by number. NONE is no namespace that anything real is declared in."""
+    return tuple(p for p in Protocol if p is not Protocol.NONE and (message_classes(p) or tlv_classes(p)))
 
 
 def crosses_udp(protocol: Protocol) -> bool:
