@@ -37,7 +37,7 @@ class Run:
 
 
 def namespaces() -> tuple[Protocol, ...]:
-    """The protocols that declare messages or TLVs, by number. NONE is no namespace that anything real is declared in."""
+    """The protocols that declare messages or TLVs, by number. Nothing real is declared in NONE."""
     return tuple(p for p in Protocol if p is not Protocol.NONE and (message_classes(p) or tlv_classes(p)))
 
 
