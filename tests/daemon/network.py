@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from qstack.base.errors import LocalMisuse
 from qstack.cli.laboratory import Laboratory
 from qstack.io.framing import connect_blocking
 
@@ -171,6 +172,17 @@ class Network:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=manager.environment
             )
             assert manager.next() == "READY=1", self.log(name)
+
+    def until_serving(self, name: str) -> None:
+        """Until a daemon that somebody else has started answers."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.ask(name, "status")
+                return
+            except LocalMisuse as error:
+                assert time.monotonic() < deadline_s, f"{error}\n{self.log(name)}"
+                self.pause(self.laboratory.nodes()[-1])
 
     def rss_kib(self, name: str) -> int:
         """Resident memory of a process."""
