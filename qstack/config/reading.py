@@ -123,7 +123,10 @@ class Reader:
         if info.encode_name in raw:
             return self._read(info.type, raw[info.encode_name], where, about)
         if info.required:
-            self.problems.append(Problem(where, "(missing)", "has to be said", _advice(info.encode_name, about)))
+            remedy = _advice(info.encode_name, about)
+            if _is_struct(bare_type(info.type)) and not about.description:
+                remedy = f"add the section [{where.removeprefix('$.')}]; see qstack.toml(5)"
+            self.problems.append(Problem(where, "(missing)", "has to be said", remedy))
             return _FAILED
         return NODEFAULT
 

@@ -68,6 +68,12 @@ def test_topology_whole_is_read(tmp_path: Path) -> None:
     assert [node.name for node in topology.nodes] == ["alice", "bob"]
 
 
+def test_file_without_a_section_is_told_which_to_add(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_node(write(tmp_path, ""))
+    assert "$.node = (missing): has to be said; add the section [node]" in str(refused.value)
+
+
 def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml: .*No such file"):
         load_node(tmp_path / "nowhere.toml")
