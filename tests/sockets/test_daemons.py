@@ -53,6 +53,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
         laboratory.down()
 
 
+@pytest.fixture(autouse=True)
+def quiet(lab: Laboratory) -> None:
+    """The daemons have seen that the applications of the test before are gone."""
+    for name in lab.nodes():
+        assert qstackctl(["--socket", str(lab.socket_of(name)), "wait", "endpoints=0", "units=0", "circuits=0"]) == 0
+
+
 def sockets(lab: Laboratory) -> tuple[Path, Path]:
     return lab.socket_of("alice"), lab.socket_of("bob")
 
