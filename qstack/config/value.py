@@ -175,7 +175,7 @@ def _user_id(entry: Any) -> int:
         raise LocalMisuse(f"{entry!r} is neither a user id nor a user's name")
     try:
         return pwd.getpwnam(entry).pw_uid
-    except KeyError:
+    except (KeyError, ValueError):  # the latter for what can be nobody's name
         raise LocalMisuse(f"this host has no user {entry!r}") from None
 
 
