@@ -95,10 +95,18 @@ class Network:
 
     def ask(self, name: str, request: str, **fields: Any) -> dict[str, Any]:
         """One request of an operator, and its (first) reply."""
-        with connect_blocking(self.socket(name), PATIENCE_S + 10) as sock, sock.makefile("rb") as replies:
+        with connect_blocking(self.socket(name), PATIENCE_S + 50) as sock, sock.makefile("rb") as replies:
             sock.sendall(json.dumps({"request": request, **fields}).encode() + b"\n")
             found: dict[str, Any] = json.loads(replies.readline())
             return found
+
+    def answers(self, name: str, node: str, pings: int = 40) -> None:
+        """Until another node has answered an echo. The first ones wait for the session between the ends."""
+        for _ in range(pings):
+            reply = self.ask(name, "ping", node=node, count=1, timeout_ms=500)
+            if reply["round_trip_ns"] is not None:
+                return
+        raise AssertionError(f"{node} answered none of {pings} pings of {name}: {reply}")
 
     def wait(self, name: str, *conditions: str, timeout_s: float = PATIENCE_S) -> float:
         """Until the conditions hold at a node; how long it took there in seconds."""
