@@ -10,7 +10,7 @@ from qstack.base.handshake import HandshakeFactory
 from qstack.base.ids import Qna
 from qstack.base.time import Timescale
 from qstack.node.configuration import NodeConfiguration
-from qstack.node.switchboard import Room
+from qstack.node.switchboard import Server
 from qstack.proto.circuit.machine import CircuitMachine
 from qstack.proto.header.machine import HeaderMachine
 from qstack.proto.link.machine import LinkMachine
@@ -35,7 +35,7 @@ class Machines:
     link: LinkMachine
     circuit: CircuitMachine
     unit: UnitMachine
-    by_room: dict[Room, Any]
+    by_server: dict[Server, Any]
     by_protocol: dict[int, Any]
     all: tuple[Any, ...]
 
@@ -65,15 +65,16 @@ def assemble(
         own, configuration.unit, chance.derive(b"unit"), rules=configuration.rules, routes=routes,
         end_secret=end_secret, is_secret=is_secret, timescale=timescale,
     )  # fmt: skip
-    by_room = {
-        Room.HEADER: header, Room.HOP_SESSION: hop, Room.END_SESSION: end, Room.QARP: qarp, Room.LINK: link,
-        Room.CIRCUIT: circuit, Room.UNIT: unit,
+    by_server = {
+        Server.HEADER: header, Server.HOP_SESSION: hop, Server.END_SESSION: end, Server.QARP: qarp, Server.LINK: link,
+        Server.CIRCUIT: circuit, Server.UNIT: unit,
     }  # fmt: skip
     by_protocol = {
         int(Protocol.HEADER): header, int(Protocol.QARP): qarp, int(Protocol.LINK): link,
         int(Protocol.CIRCUIT): circuit, int(Protocol.UNIT): unit,
     }  # fmt: skip
-    return Machines(routes, header, hop, end, qarp, link, circuit, unit, by_room, by_protocol, tuple(by_room.values()))
+    every = tuple(by_server.values())
+    return Machines(routes, header, hop, end, qarp, link, circuit, unit, by_server, by_protocol, every)
 
 
 def make_routes(configuration: NodeConfiguration) -> RouteTable:

@@ -42,8 +42,8 @@ from qstack.node.flows import Flows
 from qstack.node.forwarding import Forwarder
 from qstack.node.ingress import Forgotten, Forwardable, Ingress, Received, Undecodable
 from qstack.node.recall import Recall
-from qstack.node.switchboard import SERVED_BY, Room
-from qstack.wire.header import ErrorReport, Header
+from qstack.node.reports import Reporter
+from qstack.node.switchboard import SERVED_BY, Server
 from qstack.wire.protocols import Protocol
 from qstack.wire.session import Close, Established, Probe, ProbeReply
 from qstack.wire.twin import asking_protocol
@@ -84,6 +84,7 @@ class Node:
         self._ingress = Ingress(self.own, hop, end, self._flows, self.counters)
         self._egress = Egress(self.own, self.machines.routes, hop, end, self._flows, self.counters)
         self._forwarder = Forwarder(self.own, self.machines.routes)
+        self._reporter = Reporter(self.own, self.machines.header)
         self._effects: deque[Any] = deque()
         self._device_calls: list[Message] = []
         self._client_messages: list[tuple[int, Message]] = []
@@ -119,9 +120,9 @@ class Node:
                 case Forwardable():
                     self._forward(found, now_ns)
                 case Undecodable():
-                    self._report_undecodable(found, now_ns)
+                    self._reporter.undecodable(found, now_ns)
                 case Forgotten():
-                    self._report_forgotten(found.header, now_ns)
+                    self._reporter.forgotten(found.header, now_ns)
         self._settle(now_ns)
 
     def device_result(self, result: Message, now_ns: Instant) -> None:
@@ -281,17 +282,20 @@ class Node:
                 self._events.append(effect)
             case EnsurePeer(seal=Seal.HOP):
                 self.machines.qarp.on_service(effect, now_ns)
+            case EnsurePeer() if self.machines.routes.next_hop(effect.peer) is None:
+                self.counters.add("egress.no_route")
+                self._effects.append(PeerDown(effect.peer, Seal.END, "no route leads there"))
             case EnsurePeer():
                 self.machines.end_session.on_service(effect, now_ns)
             case _:
                 self._serve(effect, now_ns)
 
     def _serve(self, service: Any, now_ns: Instant) -> None:
-        for room in SERVED_BY[type(service)]:
-            if room is Room.NODE:
+        for server in SERVED_BY[type(service)]:
+            if server is Server.NODE:
                 self._on_service(service, now_ns)
             else:
-                self.machines.by_room[room].on_service(service, now_ns)
+                self.machines.by_server[server].on_service(service, now_ns)
 
     def _on_service(self, service: Any, now_ns: Instant) -> None:
         match service:
@@ -349,34 +353,11 @@ class Node:
     def _forward(self, found: Forwardable, now_ns: Instant) -> None:
         decided = self._forwarder.decide(found.header, found.neighbour, self.timescale.domain(now_ns))
         if isinstance(decided, ErrorCode):
-            self._refuse_forward(found, decided, now_ns)
+            self.counters.add(f"forward.{decided.name.lower()}")
+            self._reporter.not_forwarded(found, decided, now_ns)
             return
         self.counters.add("datagrams.forwarded")
         self._egress.forward(decided.header, found.payload, decided.next_hop, now_ns)
-
-    def _refuse_forward(self, found: Forwardable, reason: ErrorCode, now_ns: Instant) -> None:
-        self.counters.add(f"forward.{reason.name.lower()}")
-        if found.header.next_protocol != Protocol.HEADER:
-            report = ErrorReport(
-                reason=reason, protocol=found.header.next_protocol, reporter=self.own,
-                destination=found.header.destination, packet_number=found.header.packet_number,
-            )  # fmt: skip
-            self.machines.header.report(report, found.header.source, now_ns)
-
-    def _report_undecodable(self, found: Undecodable, now_ns: Instant) -> None:
-        if found.protocol != Protocol.HEADER:
-            report = ErrorReport(
-                reason=found.error.code, protocol=found.protocol, offset=min(found.error.offset, 0xFFFF),
-                reporter=self.own, destination=self.own, packet_number=found.header.packet_number,
-                text=found.error.field[:200],
-            )  # fmt: skip
-            self.machines.header.report(report, found.header.source, now_ns)
-
-    def _report_forgotten(self, header: Header, now_ns: Instant) -> None:
-        """SESSION-6.3-4: the far end takes it for a hint."""
-        report = ErrorReport(reason=ErrorCode.SESSION_LOST, protocol=Protocol.END, reporter=self.own,
-                             destination=self.own, packet_number=header.packet_number)  # fmt: skip
-        self.machines.header.report(report, header.source, now_ns)
 
     def _by_protocol(self, protocol: int) -> Any:
         return self.machines.by_protocol.get(protocol)

@@ -4,11 +4,11 @@ from enum import Enum, unique
 
 from qstack.base import services
 
-__all__ = ["SERVED_BY", "Room"]
+__all__ = ["SERVED_BY", "Server"]
 
 
 @unique
-class Room(Enum):
+class Server(Enum):
     """The protocol machines of a node; NODE is the composition itself."""
 
     NODE = "node"
@@ -21,34 +21,34 @@ class Room(Enum):
     UNIT = "unit"
 
 
-SERVED_BY: dict[type, tuple[Room, ...]] = {
-    services.PeerResolved: (Room.HOP_SESSION,),
-    services.PeerUnresolved: (Room.NODE, Room.HEADER, Room.CIRCUIT),
-    services.ProveClaim: (Room.HOP_SESSION,),
-    services.ClaimProved: (Room.QARP,),
-    services.ClaimRefuted: (Room.QARP,),
+SERVED_BY: dict[type, tuple[Server, ...]] = {
+    services.PeerResolved: (Server.HOP_SESSION,),
+    services.PeerUnresolved: (Server.NODE, Server.HEADER, Server.CIRCUIT),
+    services.ProveClaim: (Server.HOP_SESSION,),
+    services.ClaimProved: (Server.QARP,),
+    services.ClaimRefuted: (Server.QARP,),
     # The composition comes first: exchanges begin and end before a protocol sends on them.
-    services.PeerUp: (Room.NODE, Room.QARP, Room.LINK, Room.CIRCUIT, Room.UNIT),
-    services.PeerDown: (Room.NODE, Room.QARP, Room.LINK, Room.CIRCUIT, Room.UNIT),
-    services.PeerHeard: (Room.QARP,),
-    services.PeerDoubted: (Room.END_SESSION,),
-    services.DeviceGone: (Room.LINK,),
-    services.DeviceReady: (Room.LINK,),
-    services.ReserveLink: (Room.LINK,),
-    services.LinkReserved: (Room.CIRCUIT,),
-    services.LinkRefused: (Room.CIRCUIT,),
-    services.ReleaseLink: (Room.LINK,),
-    services.RequestPairs: (Room.LINK,),
-    services.CancelPairs: (Room.LINK,),
-    services.PairReady: (Room.CIRCUIT,),
-    services.PairsFailed: (Room.CIRCUIT,),
-    services.PairExpired: (Room.CIRCUIT,),
-    services.QubitsFreed: (Room.LINK,),
-    services.RequestCircuit: (Room.CIRCUIT,),
-    services.CircuitReady: (Room.UNIT,),
-    services.EndPairReady: (Room.UNIT,),
-    services.CircuitFailed: (Room.UNIT,),
-    services.CircuitClosed: (Room.UNIT,),
-    services.ReleaseCircuit: (Room.CIRCUIT,),
+    services.PeerUp: (Server.NODE, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT),
+    services.PeerDown: (Server.NODE, Server.HEADER, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT),
+    services.PeerHeard: (Server.QARP,),
+    services.PeerDoubted: (Server.END_SESSION,),
+    services.DeviceGone: (Server.LINK,),
+    services.DeviceReady: (Server.LINK,),
+    services.ReserveLink: (Server.LINK,),
+    services.LinkReserved: (Server.CIRCUIT,),
+    services.LinkRefused: (Server.CIRCUIT,),
+    services.ReleaseLink: (Server.LINK,),
+    services.RequestPairs: (Server.LINK,),
+    services.CancelPairs: (Server.LINK,),
+    services.PairReady: (Server.CIRCUIT,),
+    services.PairsFailed: (Server.CIRCUIT,),
+    services.PairExpired: (Server.CIRCUIT,),
+    services.QubitsFreed: (Server.LINK,),
+    services.RequestCircuit: (Server.CIRCUIT,),
+    services.CircuitReady: (Server.UNIT,),
+    services.EndPairReady: (Server.UNIT,),
+    services.CircuitFailed: (Server.UNIT,),
+    services.CircuitClosed: (Server.UNIT,),
+    services.ReleaseCircuit: (Server.CIRCUIT,),
 }
 """`EnsurePeer` is not in it: whom it is for depends on its seal."""

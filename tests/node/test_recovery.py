@@ -7,6 +7,7 @@ import pytest
 from qstack.base.effects import Seal, SendMessage
 from qstack.base.errors import ErrorCode
 from qstack.base.events import EchoAnswered, EchoFailed
+from qstack.base.ids import make_qna
 from qstack.base.units import SECOND_NS
 from qstack.testing.topology import chain
 from qstack.testing.weather import Partition
@@ -155,3 +156,10 @@ def test_flow_that_takes_no_more_ends_the_session_rather_than_lose_one_message_o
     say(rig, "n1", "n2", 301)
     rig.run(1)
     assert heard[-1] == 301
+
+
+def test_ping_to_a_node_without_a_route_fails_at_once(rig: Rig) -> None:
+    node = rig.node("n1")
+    node.ping(make_qna(65_000, 9), 7, 1, b"", rig.now("n1"))
+    [event] = [event for event in node.take_events() if isinstance(event, EchoFailed)]
+    assert event.reason is ErrorCode.UNREACHABLE and "route" in event.text

@@ -12,7 +12,7 @@ from qstack.base.effects import Count, Seal, Sender, SendMessage
 from qstack.base.errors import ErrorCode, PeerViolation, ResourceLimit
 from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.ids import Qna, format_qna
-from qstack.base.services import PeerDoubted, PeerUnresolved
+from qstack.base.services import PeerDoubted, PeerDown, PeerUnresolved
 from qstack.base.time import Instant
 from qstack.machine.bucket import KeyedBuckets
 from qstack.machine.timers import Timers
@@ -75,10 +75,12 @@ class HeaderMachine:
             self._effects.append(Count("header.errors_suppressed"))
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """PeerUnresolved: echoes to that neighbour have failed."""
-        if isinstance(service, PeerUnresolved):
-            for key in [key for key, asked in self._asked.items() if asked.node == service.peer]:
-                self._fail(key, ErrorCode.UNREACHABLE, self.own, "nobody answers for it")
+        """PeerUnresolved, PeerDown (END): echoes to that node have failed."""
+        match service:
+            case PeerUnresolved():
+                self._fail_all(service.peer, ErrorCode.UNREACHABLE, "nobody answers for it")
+            case PeerDown(seal=Seal.END):
+                self._fail_all(service.peer, ErrorCode.UNREACHABLE, service.reason)
 
     def handle_deadline(self, now_ns: Instant) -> None:
         """Echo requests whose time is over."""
@@ -118,6 +120,10 @@ class HeaderMachine:
             self._effects.append(PeerDoubted(error.destination))  # SESSION-6.3-4
         for key in [key for key, asked in self._asked.items() if asked.node == error.destination]:
             self._fail(key, reason, error.reporter, error.text or f"reported by {format_qna(error.reporter)}")
+
+    def _fail_all(self, node: Qna, reason: ErrorCode, text: str) -> None:
+        for key in [key for key, asked in self._asked.items() if asked.node == node]:
+            self._fail(key, reason, self.own, text)
 
     def _fail(self, key: _Key, reason: ErrorCode, reporter: Qna, text: str) -> None:
         asked = self._asked[key]
