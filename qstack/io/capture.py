@@ -67,7 +67,7 @@ class Capture:
 def open_writer(file: BinaryIO, interface: str) -> pcapng.Writer:
     """A pcapng writer of raw IP packets; `packet_block` makes what it writes."""
     options = [
-        _Option(code=_OPTION_NAME, text=interface),
+        _Option(code=_OPTION_NAME, data=interface.encode()),
         _Option(code=pcapng.PCAPNG_OPT_IF_TSRESOL, data=_NANOSECONDS),
         _Option(),
     ]

@@ -102,7 +102,7 @@ def open_multicast(group: Locator, segment: str, interface: Locator) -> UdpPort:
     """Hear the datagrams that are sent to `group` on the interface that has the address of `interface`."""
     sock = _socket(group)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    _bind(sock, group)
+    _bind(sock, group, 0 if group.ip.version == 4 else _interface_index(interface))
     try:
         if group.ip.version == 4:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group.address + interface.address)
@@ -132,9 +132,11 @@ def _socket(locator: Locator) -> socket.socket:
     return sock
 
 
-def _bind(sock: socket.socket, locator: Locator) -> None:
+def _bind(sock: socket.socket, locator: Locator, scope: int = 0) -> None:
+    """`scope`: index of the interface, without which an IPv6 group of link-local scope is no place."""
+    address = (str(locator.ip), locator.port)
     try:
-        sock.bind((str(locator.ip), locator.port))
+        sock.bind(address if locator.ip.version == 4 else (*address, 0, scope))
     except OSError as error:
         sock.close()
         raise LocalMisuse(
