@@ -183,8 +183,12 @@ trio.run(main)
 """
 NETWORK = """
 ip link set lo up
-for name in a b; do ip link add $name type veth peer name peer-$name; ip link set $name up; ip link set peer-$name up; done
-ip address add fd00:64::1/64 dev b nodad
+for name in near far; do
+    ip link add $name type veth peer name of-$name
+    ip link set $name up
+    ip link set of-$name up
+done
+ip address add fd00:64::1/64 dev far nodad
 exec "$0" "$@"
 """
 
