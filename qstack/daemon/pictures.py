@@ -143,9 +143,10 @@ def units(node: Node, now_ns: Instant) -> replies.UnitsReply:
     )  # fmt: skip
 
 
-def counters(node: Node) -> replies.CountersReply:
-    """All counters by name."""
-    return replies.CountersReply(counters=dict(sorted(node.counters.items())))
+def counters(node: Node, device_malformed: int) -> replies.CountersReply:
+    """All counters by name, and how many messages of the device did not decode."""
+    told = {"device.malformed": device_malformed} if device_malformed else {}
+    return replies.CountersReply(counters=dict(sorted((node.counters | told).items())))
 
 
 def _since(then_ns: int, now_ns: Instant) -> float:

@@ -102,7 +102,8 @@ class Operators:
         return pictures.units(self._driver.node, now_ns())
 
     def counters(self) -> replies.CountersReply:
-        return pictures.counters(self._driver.node)
+        device = self._driver.device
+        return pictures.counters(self._driver.node, 0 if device is None else device.lateness.malformed)
 
     async def echo(self, node: Qna, sequence: int, octets: int, timeout_s: float) -> replies.EchoReply:
         """One echo request, under the end seal."""
