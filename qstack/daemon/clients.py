@@ -9,6 +9,7 @@ from qstack.base.errors import PeerViolation, WireError
 from qstack.daemon.driver import Driver
 from qstack.io.clock import now_ns
 from qstack.io.frames import Connection
+from qstack.wire.control import ClaimEndpoint
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import Message, decode_message_untrusted
 
@@ -49,12 +50,18 @@ class Clients:
                 self._scopes[client] = nursery.cancel_scope
                 nursery.start_soon(self._write, connection, receive)
                 await self._read(connection, client, user)
+                self._drop(client)  # at once: an application that restarts may claim its endpoint again already
                 nursery.cancel_scope.cancel()
         finally:
-            del self._waiting[client]
-            self._scopes.pop(client, None)
-            self._driver.node.drop_client(client, now_ns())
-            self._driver.settle()
+            self._drop(client)
+
+    def _drop(self, client: int) -> None:
+        """Its claims and units go with it. Twice does no harm."""
+        if self._waiting.pop(client, None) is None:
+            return
+        del self._scopes[client]
+        self._driver.node.drop_client(client, now_ns())
+        self._driver.settle()
 
     async def _read(self, connection: Connection, client: int, user: int) -> None:
         while True:
@@ -66,6 +73,8 @@ class Clients:
             except (WireError, PeerViolation):
                 self._driver.node.counters.add("clients.malformed")
                 return
+            if isinstance(message, ClaimEndpoint):
+                await trio.lowlevel.checkpoint()  # the end of an earlier connection that has arrived is read first
             self._driver.node.request(message, client, user, now_ns())
             self._driver.settle()
 

@@ -14,6 +14,7 @@ import pytest
 
 from qstack.base.errors import ErrorCode
 from qstack.io.frames import CONNECTIONS_A_USER
+from qstack.sockets.blocking import open_node
 from qstack.wire.control import ClaimEndpoint, CloseUnit, MeasurePairs, PairBasis, UnitStarted
 from qstack.wire.unit import UnitKind
 from tests.daemon.application import Application, Told
@@ -172,3 +173,9 @@ def test_user_who_is_no_admin_may_look_and_may_not_change(network: Network) -> N
     assert status["reply"] == "status"
     assert [(each["reply"], each["reason"]) for each in refused] == [("error", "POLICY")] * 2
     assert network.ask(ALICE, "status")["state"] == "ready"
+
+
+def test_application_that_restarts_at_once_gets_its_endpoint_back(network: Network) -> None:
+    for _ in range(300):
+        with open_node(network.socket(BOB)) as node:
+            node.claim(SERVED)
