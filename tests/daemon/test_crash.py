@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,4 +108,20 @@ def test_kill_of_an_application_closes_its_unit(slow: Network) -> None:
             slow.wait(ALICE, "unit=measuring")
             os.kill(victim.pid, 9)
         assert unit.failure().reason is ErrorCode.CANCELLED
+    check_whole(slow)
+
+
+@pytest.mark.slow
+def test_node_that_stood_still_is_met_again_by_those_who_gave_it_up(slow: Network) -> None:
+    """As if it had been cut off: nobody restarts, the neighbours call again on their own."""
+    with Application(slow.socket(ALICE)) as alice, Application(slow.socket(BOB)) as bob:
+        units = begin(slow, alice, bob)
+        os.kill(slow.pid("repeater"), signal.SIGSTOP)
+        try:
+            for unit in units:
+                assert unit.failure().reason in (ErrorCode.SESSION_LOST, ErrorCode.UNREACHABLE)
+            slow.nothing_held(*(name for name in NODES if name != "repeater"))
+        finally:
+            os.kill(slow.pid("repeater"), signal.SIGCONT)
+    slow.connected()
     check_whole(slow)

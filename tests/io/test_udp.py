@@ -145,16 +145,10 @@ async def test_peer_that_is_not_there_disturbs_nothing() -> None:
             assert (await inbox.until(1))[0][0] == b"yes"
 
 
-@pytest.mark.parametrize(
-    ("group", "interface"), [("239.64.64.9:1", V4), ("[ff15::6464]:1", V6)], ids=["v4", "v6"]
-)
-async def test_multicast_is_heard_by_every_member_and_said_to_be(group: str, interface: str) -> None:
-    here = free(interface)
-    everybody = Locator(parse_locator(group).address, here.port)
+async def test_multicast_is_heard_by_every_member_and_said_to_be() -> None:
+    here = free(V4)
+    everybody = Locator(parse_locator("239.64.64.9:1").address, here.port)
     port = open_unicast(here, "lab")
-    if not port.send(b"nobody yet", everybody):
-        port.close()
-        pytest.skip(f"this host's loopback carries no multicast to {everybody.ip}")
     members = [open_multicast(everybody, "lab", here) for _ in range(2)]
     async with receiving(members[0]) as first, receiving(members[1]) as second:
         assert port.send(b"all", everybody)
