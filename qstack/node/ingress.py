@@ -13,6 +13,7 @@ from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, PeerViolation, WireError
 from qstack.base.ids import Qna
 from qstack.base.locator import Arrival
+from qstack.base.services import Routes
 from qstack.base.time import Instant
 from qstack.machine.exchange import Delivery
 from qstack.node.counters import Counters
@@ -73,9 +74,10 @@ class Ingress:
     """What enters the node `own`."""
 
     def __init__(
-        self, own: Qna, hop: SessionMachine, end: SessionMachine, flows: Flows, counters: Counters
+        self, own: Qna, routes: Routes, hop: SessionMachine, end: SessionMachine, flows: Flows, counters: Counters
     ) -> None:
         self.own = own
+        self._routes = routes
         self._hop = hop
         self._end = end
         self._flows = flows
@@ -105,11 +107,18 @@ class Ingress:
         if header.destination not in (self.own, 0) and header.next_protocol == Protocol.SESSION:
             self._counters.add("header.not_for_us")
             return
+        if header.next_protocol == Protocol.SESSION and not self._may_call(header.source):
+            self._counters.add("header.strangers")
+            return
         sender = Sender(header.source, None, arrival, header.source)
         try:
             yield Received(_decode_untrusted(header.next_protocol, datagram[offset:]), sender)
         except WireError:
             self._counters.add(f"{_name(header.next_protocol)}.malformed")
+
+    def _may_call(self, source: Qna) -> bool:
+        """HEADER-8-7: a hop session with anybody else would be a door for what it forwards, and of use to nobody."""
+        return source == self.own or self._routes.next_hop(source) == source
 
     def _sealed_untrusted(
         self, datagram: bytes, header: Header, offset: int, arrival: Arrival, now_ns: Instant

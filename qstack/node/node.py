@@ -81,7 +81,7 @@ class Node:
         )  # fmt: skip
         self._flows = Flows(configuration.exchange)
         hop, end = self.machines.hop_session, self.machines.end_session
-        self._ingress = Ingress(self.own, hop, end, self._flows, self.counters)
+        self._ingress = Ingress(self.own, self.machines.routes, hop, end, self._flows, self.counters)
         self._egress = Egress(self.own, self.machines.routes, hop, end, self._flows, self.counters)
         self._forwarder = Forwarder(self.own, self.machines.routes)
         self._reporter = Reporter(self.own, self.machines.header)
@@ -156,7 +156,9 @@ class Node:
         self._settle(now_ns)
 
     def ping(self, node: Qna, identifier: int, sequence: int, data: bytes, now_ns: Instant) -> None:
-        """Send an echo request; `EchoAnswered` or `EchoFailed` follows. Raises `ResourceLimit`."""
+        """Send an echo request; `EchoAnswered` or `EchoFailed` follows. Raises `ResourceLimit`, `LocalMisuse`."""
+        if node == self.own:
+            raise LocalMisuse(f"{format_qna(node)} is this node itself: echo another one")
         self.machines.header.ask(node, identifier, sequence, data, now_ns)
         self._settle(now_ns)
 
@@ -173,6 +175,7 @@ class Node:
         self.machines.qarp.reconfigure(configuration.segments, configuration.statics, now_ns)
         self.machines.routes.become(routes)
         self.machines.unit.reconfigure(configuration.unit, configuration.rules)
+        self.machines.hop_session.reconsider(self._no_neighbour_any_more, now_ns)
         self.configuration = configuration
         self._recall.keep(configuration.neighbours)
         for neighbour in configuration.neighbours:
@@ -180,6 +183,10 @@ class Node:
                 self._effects.append(EnsurePeer(neighbour, Seal.HOP))
                 self._recall.down(neighbour, now_ns)
         self._settle(now_ns)
+
+    def _no_neighbour_any_more(self, identity: PeerIdentity) -> str:
+        near = self.machines.routes.next_hop(identity.qna) == identity.qna
+        return "" if near else "not a neighbour any more"
 
     def reconsider(self, judge: Callable[[PeerIdentity], str], now_ns: Instant) -> None:
         """Trust has changed: close the sessions whose peer `judge` gives a reason against (SESSION-4.2-5)."""
@@ -331,8 +338,9 @@ class Node:
             machine.receive(message, sender, now_ns)
         except PeerViolation as violation:
             self.counters.add(f"{message.PROTOCOL.name.lower()}.violations")
+            by = () if sender.neighbour == sender.qna else (("said_by", format_qna(sender.neighbour)),)
             self._events.append(Log(Severity.PEER, "violation", (
-                ("peer", format_qna(sender.qna)), ("what", str(violation)[:200]),
+                ("peer", format_qna(sender.qna)), *by, ("what", str(violation)[:200]),
             )))  # fmt: skip
         self._note_heard(received, now_ns)
 

@@ -9,11 +9,12 @@ from qstack.base.ids import Qna
 from qstack.base.time import Instant
 from qstack.node.ingress import Forwardable, Undecodable
 from qstack.proto.header.machine import HeaderMachine
-from qstack.wire.header import ErrorReport, Header
+from qstack.wire.header import HEADER_SIZE, SEAL_OCTETS, ErrorReport, ExchangeTlv, Header
 from qstack.wire.protocols import Protocol
 
 __all__ = ["Reporter"]
 
+_AROUND = HEADER_SIZE + 4 + ExchangeTlv.LAYOUT.minimum_size + SEAL_OCTETS  # octets of a report's datagram around it
 _OFFSET_MAXIMUM = 0xFFFF
 _TEXT_MAXIMUM = 200
 
@@ -49,5 +50,14 @@ class Reporter:
         self._tell(header, report, now_ns)
 
     def _tell(self, header: Header, report: ErrorReport, now_ns: Instant) -> None:
-        if report.protocol != Protocol.HEADER:
-            self._header_machine.report(report, header.source, now_ns)
+        """Not about errors nor about what is for everybody (HEADER-6.2-6).
+
+        And never more than was sent (HEADER-6.2-8): the node that it goes to is the one that the neighbour has named.
+        """
+        if report.protocol == Protocol.HEADER or not header.destination:
+            return
+        fitting = [each for each in (report, report.replace(text="")) if _AROUND + len(each.encode()) <= header.length]
+        if fitting:
+            self._header_machine.report(fitting[0], header.source, now_ns)
+        else:
+            self._header_machine.suppress()

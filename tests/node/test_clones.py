@@ -293,7 +293,7 @@ class Relay:
             self.inject(handshake_datagram(back, ADDRESS, ADDRESS), FRONT)
 
 
-@pytest.mark.parametrize("name", [ADDRESS, make_qna(64512, 77)], ids=["own-name", "other-name"])
+@pytest.mark.parametrize("name", [ADDRESS, NEIGHBOUR], ids=["own-name", "other-name"])
 def test_own_handshake_relayed_back_by_an_attacker_is_no_rival(name: Qna) -> None:
     segment = Segment()
     relay = Relay(segment, name)

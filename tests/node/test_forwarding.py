@@ -7,7 +7,7 @@ from qstack.base.errors import ErrorCode
 from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.ids import Qna, make_qna
 from qstack.testing.topology import chain
-from qstack.wire.header import EchoRequest, EndHeader, ErrorReport
+from qstack.wire.header import EchoRequest, EndHeader, ErrorReport, ExchangeTlv
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import decode_message_untrusted
 from tests.node.rig import Rig, settle_flows
@@ -30,7 +30,8 @@ def report_in(rig: Rig, outbound) -> ErrorReport:
 
 
 def end_header() -> bytes:
-    return EndHeader(next_protocol=Protocol.HEADER, epoch=1, packet_number=1).encode() + bytes(16)
+    position = ExchangeTlv(sequence=0, acknowledged=0)  # as every node writes it
+    return EndHeader(next_protocol=Protocol.HEADER, epoch=1, packet_number=1, options=(position,)).encode() + bytes(16)
 
 
 def test_forwarder_takes_one_hop_and_the_label_and_leaves_the_ends(rig: Rig) -> None:
@@ -59,7 +60,7 @@ def test_forwarder_at_the_last_hop_refuses_and_tells(rig: Rig, hop_limit: int) -
     assert (report.reporter, report.destination) == (rig.qna("n2"), rig.qna("n3"))
 
 
-@pytest.mark.parametrize("destination", [make_qna(64999, 1), make_qna(64512, 9), make_qna(64512, 1), Qna(0)])
+@pytest.mark.parametrize("destination", [make_qna(64999, 1), make_qna(64512, 9), make_qna(64512, 1)])
 def test_forwarder_without_a_way_on_refuses_and_tells(rig: Rig, destination: Qna) -> None:
     """Unknown to it, or back to where it came from."""
     [answer] = rig.give(rig.seal(end_header(), Protocol.END, destination=destination), rig.locator("n1"))
@@ -68,8 +69,38 @@ def test_forwarder_without_a_way_on_refuses_and_tells(rig: Rig, destination: Qna
 
 @pytest.mark.parametrize("protocol", [Protocol.LINK, Protocol.CIRCUIT, Protocol.UNIT, Protocol.QARP, Protocol.NONE])
 def test_forwarder_does_not_carry_what_is_between_neighbours(rig: Rig, protocol: Protocol) -> None:
-    [answer] = rig.give(rig.seal(b"\x01", protocol, destination=rig.qna("n3")), rig.locator("n1"))
+    [answer] = rig.give(rig.seal(bytes(50), protocol, destination=rig.qna("n3")), rig.locator("n1"))
     assert report_in(rig, answer).reason == ErrorCode.NOT_ALLOWED
+
+
+def test_forwarder_tells_nothing_of_what_is_for_everybody(rig: Rig) -> None:
+    gained = rig.gained()
+    assert rig.give(rig.seal(end_header(), Protocol.END, destination=Qna(0)), rig.locator("n1")) == []
+    assert gained() == {"forward.no_route": 1}
+
+
+@pytest.mark.parametrize("source", ["n1", "n3"])
+def test_error_is_never_longer_than_what_it_is_about_whoever_is_named_as_its_source(rig: Rig, source: str) -> None:
+    """The neighbour can name anybody: none must get more of us than the neighbour has spent."""
+    told = 0
+    for size in range(120):
+        for protocol in (Protocol.LINK, Protocol.END):
+            for destination in (rig.qna("n2"), rig.qna("n1")):
+                fields = {"source": rig.qna(source), "destination": destination}
+                datagram = rig.seal(b"\xff" * size, protocol, **fields)
+                answers = rig.give(datagram, rig.locator("n1"))
+                assert sum(len(each.datagram) for each in answers) <= len(datagram)
+                told += len(answers)
+                rig.run(0.2)  # not to be silenced by the limit
+    assert told > 50
+
+
+def test_errors_for_ever_new_nodes_are_limited_too(rig: Rig) -> None:
+    answers = []
+    for number in range(300):
+        fields = {"source": make_qna(64513, number), "destination": make_qna(64999, 1)}
+        answers += rig.give(rig.seal(end_header(), Protocol.END, **fields), rig.locator("n1"))
+    assert 0 < len(answers) <= 100
 
 
 def test_forwarder_tells_at_most_ten_a_second(rig: Rig) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from qstack.base.effects import Seal
 from qstack.base.errors import ErrorCode
-from qstack.base.ids import Qna
+from qstack.base.ids import Qna, make_qna
+from qstack.proto.session.carrier import with_check
 from qstack.wire.circuit import Release
 from qstack.wire.header import (
     EchoReply,
@@ -21,7 +22,7 @@ from qstack.wire.header import (
 from qstack.wire.link import Cancel
 from qstack.wire.protocols import Protocol
 from qstack.wire.qarp import Question
-from qstack.wire.session import Close, Established, Initiate, Probe, ProbeReply
+from qstack.wire.session import Close, Established, Initiate, PaddingTlv, Probe, ProbeReply
 from qstack.wire.unit import KeyConfirm, UnitClose
 from qstack.wire.value import UnknownTlv, decode_message_untrusted
 from tests.node.rig import STRANGER, Rig, settle_flows
@@ -162,12 +163,25 @@ def test_node_given_an_unsealed_message_of_another_protocol_refuses_it(rig: Rig,
     assert gained() == {"header.unsealed_refused": 1}
 
 
-def test_node_asked_for_a_session_by_a_stranger_answers_no_more_than_it_was_asked(rig: Rig) -> None:
-    before = rig.state()
-    header = Header(next_protocol=Protocol.SESSION, source=Qna(77), destination=rig.qna("n2"))
-    datagram = encode_datagram(header, Initiate(initiator_epoch=1, nonce=bytes(16)))
-    assert small_enough(rig.give(datagram, STRANGER), datagram)
-    assert rig.state() == before
+def test_node_asked_for_a_session_in_a_neighbours_name_answers_no_more_than_it_was_asked(rig: Rig) -> None:
+    before, gained = rig.state(), rig.gained()
+    question = Initiate(initiator_epoch=1, nonce=bytes(16), options=(PaddingTlv(filler=bytes(40)),))
+    header = Header(next_protocol=Protocol.SESSION, source=rig.qna("n1"), destination=rig.qna("n2"))
+    datagram = encode_datagram(header, with_check(question, rig.qna("n1"), rig.qna("n2")))
+    answers = rig.give(datagram, STRANGER)
+    assert len(answers) == 1 and small_enough(answers, datagram)
+    assert gained() == {"session.hop.challenged": 1} and rig.state() == before
+
+
+def test_node_asked_for_a_session_by_who_is_no_neighbour_is_silent(rig: Rig) -> None:
+    """A certificate, even a good one, makes nobody a neighbour: a hop session is a door for all that is forwarded."""
+    before, gained = rig.state(), rig.gained()
+    for stranger in (Qna(77), make_qna(64512, 99), rig.qna("n2") + 9):
+        question = Initiate(initiator_epoch=1, nonce=bytes(16), options=(PaddingTlv(filler=bytes(40)),))
+        header = Header(next_protocol=Protocol.SESSION, source=stranger, destination=rig.qna("n2"))
+        datagram = encode_datagram(header, with_check(question, stranger, rig.qna("n2")))
+        assert rig.give(datagram, STRANGER) == []
+    assert gained() == {"header.strangers": 3} and rig.state() == before
 
 
 def test_node_asked_for_addresses_that_are_not_its_own_is_silent(rig: Rig) -> None:
@@ -220,7 +234,7 @@ def test_neighbour_that_sends_nonsense_is_told_once_for_each_and_not_faster_than
     before, gained = rig.state(), rig.gained()
     answers = []
     for _ in range(40):
-        answers += rig.give(rig.seal(b"\xff\xff\xff", Protocol.CIRCUIT), rig.locator("n1"))
+        answers += rig.give(rig.seal(b"\xff" * 60, Protocol.CIRCUIT), rig.locator("n1"))
     assert gained()["circuit.malformed"] == 40
     assert len(answers) == 10 and gained()["header.errors_suppressed"] == 30
     header, payload = rig.open(answers[0])
@@ -248,7 +262,7 @@ def test_neighbour_that_echoes_without_the_end_seal_violates(rig: Rig) -> None:
 
 def test_neighbour_with_an_unknown_critical_option_is_refused_and_told(rig: Rig) -> None:
     before, gained = rig.state(), rig.gained()
-    [answer] = rig.give(rig.seal(Release(link_label=2, reason=1), options=(UnknownTlv(code=0xBEEF, value=b"?"),)),
+    [answer] = rig.give(rig.seal(Release(link_label=2, reason=1), options=(UnknownTlv(code=0xBEEF, value=bytes(40)),)),
                         rig.locator("n1"))  # fmt: skip
     header, payload = rig.open(answer)
     assert decode_message_untrusted(header.next_protocol, payload).reason == ErrorCode.UNKNOWN_CRITICAL_TLV
@@ -315,7 +329,7 @@ def test_neighbour_with_a_malformed_message_in_its_flow_loses_that_message_alone
     in_flow(2, release)
     assert gained() == {}  # they wait for the first
     in_flow(0, release)
-    assert gained() == {"circuit.malformed": 1, "circuit.stray_signals": 2}
+    assert gained() == {"circuit.malformed": 1, "circuit.stray_signals": 2, "header.errors_suppressed": 1}
 
 
 # --- end seal ---------------------------------------------------------------------------------------------------------

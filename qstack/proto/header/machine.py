@@ -14,7 +14,7 @@ from qstack.base.events import EchoAnswered, EchoFailed
 from qstack.base.ids import Qna, format_qna
 from qstack.base.services import PeerDoubted, PeerDown, PeerUnresolved
 from qstack.base.time import Instant
-from qstack.machine.bucket import KeyedBuckets
+from qstack.machine.bucket import KeyedBuckets, TokenBucket
 from qstack.machine.timers import Timers
 from qstack.proto.header.params import HeaderParameters
 from qstack.wire.header import EchoReply, EchoRequest, ErrorReport
@@ -25,6 +25,7 @@ __all__ = ["HeaderMachine"]
 
 _Key = tuple[int, int]  # (identifier, sequence)
 _SOURCES = 4_096  # nodes whose limits are remembered
+_AT_ONCE = 10  # nodes that begin to be told errors, in the time in which one of them may be told as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class HeaderMachine:
         self._asked: dict[_Key, _Asked] = {}
         self._timers: Timers[_Key] = Timers()
         self._replies: KeyedBuckets[Qna] = KeyedBuckets(parameters.replies_per_second, parameters.reply_burst, _SOURCES)
-        self._errors: KeyedBuckets[Qna] = KeyedBuckets(parameters.errors_per_second, parameters.error_burst, _SOURCES)
+        strangers = TokenBucket(_AT_ONCE * parameters.errors_per_second, _AT_ONCE * parameters.error_burst)
+        self._errors: KeyedBuckets[Qna] = KeyedBuckets(
+            parameters.errors_per_second, parameters.error_burst, _SOURCES, strangers
+        )  # fmt: skip
         self._effects: list[Any] = []
 
     def ask(self, node: Qna, identifier: int, sequence: int, data: bytes, now_ns: Instant) -> None:
@@ -72,7 +76,11 @@ class HeaderMachine:
         if self._errors.take(to, now_ns):
             self._effects.append(SendMessage(to, error, Seal.HOP))
         else:
-            self._effects.append(Count("header.errors_suppressed"))
+            self.suppress()
+
+    def suppress(self) -> None:
+        """An error is not told."""
+        self._effects.append(Count("header.errors_suppressed"))
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
         """PeerUnresolved, PeerDown (END): echoes to that node have failed."""
