@@ -56,6 +56,7 @@ class TwinServer:
         self._timescale = sample_timescale(max_error_ns)
         self._alarm = Alarm()
         self._connections: dict[int, trio.MemorySendChannel[bytes]] = {}
+        self._scopes: dict[int, trio.CancelScope] = {}
         self._sessions = 0
 
     async def run(self, nodes: trio.socket.SocketType, operators: trio.socket.SocketType | None = None) -> None:
@@ -90,6 +91,7 @@ class TwinServer:
             self.twin.admit_operator(session)
         try:
             async with trio.open_nursery() as nursery:
+                self._scopes[session] = nursery.cancel_scope
                 nursery.start_soon(self._write, connection, receive)
                 while octets := await connection.recv(_MAXIMUM_MESSAGE):
                     self.twin.receive_datagram(session, octets, self._domain())
@@ -99,6 +101,7 @@ class TwinServer:
             pass
         finally:
             del self._connections[session]
+            self._scopes.pop(session, None)
             self.twin.close_session(session, self._domain())
             self._settle()
             connection.close()
@@ -114,8 +117,8 @@ class TwinServer:
                 continue
             try:
                 connection.send_nowait(message.encode())
-            except trio.WouldBlock:  # a node that does not read: its results are lost, as a dead node's are
-                continue
+            except trio.WouldBlock:  # a node that does not read: it is as good as dead, and learns so
+                self._scopes[session].cancel()
         deadline = self.twin.next_deadline()
         self._alarm.set(None if deadline is None else self._timescale.local(deadline))
 

@@ -108,6 +108,8 @@ class DeviceClient:
             except WireError:
                 self.lateness.malformed += 1
                 continue
+            if isinstance(message, Refused) and message.status == Status.NOT_ATTACHED:
+                return  # another host has attached as this node: what we had there is gone
             self._take(message)
 
     def _take(self, message: Message) -> None:

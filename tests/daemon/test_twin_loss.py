@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import parse_qna
 from qstack.wire.protocols import Protocol
-from qstack.wire.twin import Attach, Attached, Attempt, Heralds, request_id
+from qstack.wire.twin import Attach, Attached, Attempt, Heralds, InspectPair, request_id
 from qstack.wire.value import decode_message_untrusted
 from tests.daemon.application import Application, Told
-from tests.daemon.network import ALICE, BOB, NODES, SERVED, endpoint_urns, running
+from tests.daemon.network import ALICE, BOB, NODES, SERVED, Network, endpoint_urns, running
 from tests.daemon.test_crash import SLOW, check_whole
 
 
@@ -45,6 +46,45 @@ def test_twin_killed_and_started_again_is_survived_by_every_daemon(tmp_path: Pat
         assert network.ask(ALICE, "status")["device"]["identity"] != identity
         check_whole(network)
         assert [network.pid(name) for name in NODES] == pids
+
+
+def test_strangers_at_the_twins_sockets_disturb_nobody_for_long(tmp_path: Path) -> None:
+    """One talks nonsense, one never reads, one says that it is alice, and what it takes from her is lost."""
+    with running(tmp_path / "lab") as network, ExitStack() as stack:
+        def connect(name: str = "qtwind.sock") -> socket.socket:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            sock.settimeout(10)
+            sock.connect(str(network.folder / name))
+            return sock
+
+        network.connected()
+        for sock in (connect(), connect("qtwind-operator.sock")):
+            for octets in (b"\xff", os.urandom(40), os.urandom(60_000), bytes(13)):
+                sock.send(octets)
+        deaf = connect()
+        with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+            deaf.settimeout(2)
+            for number in range(20_000):
+                deaf.send(InspectPair(request_id=number, node=parse_qna("64512.1"), qubit=0).encode())
+        assert make_pairs(network)
+        thief = connect()
+        thief.send(Attach(node=parse_qna("64512.1")).encode())
+        assert isinstance(decode_message_untrusted(Protocol.TWIN, thief.recv(4_096)), Attached)
+        make_pairs(network)  # here at the latest alice asks something of her device, and learns that it is hers no more
+        network.wait_for_log(ALICE, "attached to a device again")
+        thief.close()
+        check_whole(network)
+
+
+def make_pairs(network: Network) -> bool:
+    network.wait(BOB, "endpoints=0")
+    with Application(network.socket(ALICE)) as alice, Application(network.socket(BOB)) as bob:
+        bob.claim(SERVED)
+        try:
+            return len(alice.open_unit(endpoint_urns(4), "PAIRS", timeout_s=5).pairs(4)) == 4
+        except Told as told:
+            assert told.reason is ErrorCode.NO_RESOURCES
+            return False
 
 
 def test_device_of_another_kind_ends_the_daemon_with_the_reason(tmp_path: Path) -> None:

@@ -170,6 +170,22 @@ async def test_device_that_goes_leaves_no_request_unanswered(tmp_path: Path) -> 
     assert [(each.request_id, each.status) for each in refused] == [(2, Status.NOT_ATTACHED), (3, Status.NOT_ATTACHED)]
 
 
+async def test_device_that_serves_another_host_now_is_gone(tmp_path: Path) -> None:
+    device, desk = Device(tmp_path / "d"), Desk()
+    clients: list[DeviceClient] = []
+    async with trio.open_nursery() as both:
+        both.start_soon(device.accept, attached())
+        clients.append(await connect(tmp_path / "d", desk))
+    clients[0].call(release(5))
+    await device.say(Refused(request_id=5, status=Status.NOT_ATTACHED, completed_at=DomainTime(0),
+                             deliver_at=DomainTime(0)))  # fmt: skip
+    with trio.fail_after(PATIENCE_S):
+        await clients[0].run()
+    clients[0].refuse_open()
+    assert [message.request_id for message, _ in desk.got] == [5]
+    device.end()
+
+
 async def test_device_that_comes_late_or_goes_while_attaching_is_tried_again(tmp_path: Path) -> None:
     path, desk = tmp_path / "d", Desk()
 
