@@ -134,11 +134,17 @@ class Driver:
         )  # fmt: skip
 
         def take(datagram: bytes, arrival: Arrival) -> None:
-            if len(self._heard_on) < _KNOWN_SOURCES:
-                self._heard_on[arrival.source] = answer_on
+            self._note_source(arrival.source, answer_on)
             self.node.receive_datagram(datagram, arrival, now_ns())
 
         return take
+
+    def _note_source(self, source: Locator, answer_on: UdpPort) -> None:
+        """Those heard last are remembered, so that invented ones cannot keep the others out for long."""
+        self._heard_on.pop(source, None)
+        self._heard_on[source] = answer_on
+        if len(self._heard_on) > _KNOWN_SOURCES:
+            del self._heard_on[next(iter(self._heard_on))]
 
     def _send(self, outbound: Outbound) -> None:
         segment = self._segments.get(outbound.segment or "")

@@ -4,6 +4,7 @@ Each datagram gets an IP and a UDP header made from its locators (link type RAW)
 what it receives, so that the captures of several nodes, merged by time, hold each datagram once.
 """
 
+import os
 import struct
 import sys
 import time
@@ -33,7 +34,7 @@ class Capture:
 
     def __init__(self, path: Path, interface: str) -> None:
         try:
-            self._file = path.open("wb")
+            self._file = open(path, "wb", opener=_for_the_owner)  # noqa: SIM115  (closed by `close`)
         except OSError as error:
             raise LocalMisuse(f"capture file {path}: {error.strerror}") from error
         self.failure = ""
@@ -62,6 +63,11 @@ class Capture:
         """Flush and close."""
         with suppress(OSError):
             self._file.close()
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    """Who speaks with whom, and about what, is not for everybody: a new file is its owner's to read."""
+    return os.open(path, flags, 0o600)
 
 
 def open_writer(file: BinaryIO, interface: str) -> pcapng.Writer:

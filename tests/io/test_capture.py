@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 from pathlib import Path
@@ -103,3 +104,12 @@ def test_capture_on_a_full_disk_says_so_and_raises_nothing() -> None:
     assert not capture.flush()
     assert "space" in capture.failure
     capture.close()
+
+
+def test_capture_is_its_owners_to_read(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Capture(tmp_path / "a.pcapng", "alice").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.pcapng").stat().st_mode & 0o777 == 0o600
