@@ -105,6 +105,16 @@ def test_rumour_that_the_far_end_has_forgotten_us_costs_a_probe_and_nothing_else
     assert isinstance(rig.ping(), EchoAnswered)
 
 
+def test_rumours_cost_the_far_end_a_probe_a_second_however_many_there_are(rig: Rig) -> None:
+    rumour = ErrorReport(reason=ErrorCode.SESSION_LOST, protocol=Protocol.END, reporter=rig.qna("n3"),
+                         destination=rig.qna("n3"))  # fmt: skip
+    before = rig.node("n3").counters["datagrams.received"]
+    for _ in range(200):
+        rig.simulation.inject(rig.seal(rumour, by="n2", to="n1"), rig.locator("n2"), rig.locator("n1"))
+        rig.run(0.01)
+    assert 1 <= rig.node("n3").counters["datagrams.received"] - before <= 3  # in two seconds
+
+
 def test_node_that_is_stopped_says_goodbye_to_neighbours_and_ends(rig: Rig) -> None:
     assert rig.is_up("n3", "n1", Seal.END)
     rig.simulation.stop(rig.qna("n1"))

@@ -255,9 +255,10 @@ class SessionMachine:
             self._register.schedule(session, now_ns)
 
     def _doubt(self, peer: Qna, now_ns: Instant) -> None:
-        """SESSION-6.3-4: a probe shows whether it is true."""
+        """SESSION-6.3-4: a probe shows whether it is true. Whoever says it can say it often."""
         live = self._register.live.get(peer)
-        if live is not None:
+        if live is not None and now_ns >= live.doubt_again_ns:
+            live.doubt_again_ns = now_ns + self.parameters.doubt_interval_ns
             SESSIONS.fire(live, SessionEvent.SILENCE_DUE, now_ns=now_ns)
             live.doubted = live.state is SessionState.SUSPECT
             self._register.schedule(live, now_ns)

@@ -52,6 +52,7 @@ class SessionParameters:
     silence_ns: int = 15 * SECOND_NS
     probe_interval_ns: int = 500 * MILLISECOND_NS
     probes: int = 20
+    doubt_interval_ns: int = SECOND_NS  # SESSION-6.3-4: a rumour costs a probe this often at most
     proof_interval_ns: int = 500 * MILLISECOND_NS  # SESSION-6.5-2
     proofs: int = 10
 

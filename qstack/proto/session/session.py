@@ -101,6 +101,7 @@ class Session:
         self.restarts = 0
         self.sent_since_heard = False
         self.doubted = False  # it is said that the peer has forgotten this epoch
+        self.doubt_again_ns = now_ns
         self.heard_any = False
         self.lead_again_ns = now_ns
         self._around = around
