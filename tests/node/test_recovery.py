@@ -112,7 +112,7 @@ def test_rumours_cost_the_far_end_a_probe_a_second_however_many_there_are(rig: R
     for _ in range(200):
         rig.simulation.inject(rig.seal(rumour, by="n2", to="n1"), rig.locator("n2"), rig.locator("n1"))
         rig.run(0.01)
-    assert 1 <= rig.node("n3").counters["datagrams.received"] - before <= 3  # in two seconds
+    assert 2 <= rig.node("n3").counters["datagrams.received"] - before <= 8  # in two seconds
 
 
 def test_node_that_is_stopped_says_goodbye_to_neighbours_and_ends(rig: Rig) -> None:
