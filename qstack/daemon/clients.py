@@ -77,6 +77,7 @@ class Clients:
                 await trio.lowlevel.checkpoint()  # the end of an earlier connection that has arrived is read first
             self._driver.node.request(message, client, user, now_ns())
             self._driver.settle()
+            await trio.lowlevel.checkpoint()  # what one application has sent in one piece holds up nobody else
 
     async def _write(self, connection: Connection, receive: trio.MemoryReceiveChannel[bytes]) -> None:
         async for octets in receive:
