@@ -187,7 +187,7 @@ class Establishment:
         if not caller.epoch or self._is_old_news(caller) or self._waits_for_ours(caller.claimed, now_ns):
             self.count("yielded")
             return None
-        refusal = half_open.refusal(caller, now_ns)
+        refusal = self._register.refusal(caller.claimed, self._around.parameters) or half_open.refusal(caller, now_ns)
         if refusal:
             self.count(refusal)
             return None

@@ -48,6 +48,9 @@ class SessionParameters:
     all_rate_per_s: int = 200
     all_burst: int = 64
 
+    live_limit: int = 4_096  # epochs that others have begun; our own calls are not refused
+    live_of_domain: int = 1_024  # of them with nodes of one quantum AS
+
     silence_after_sending_ns: int = 10 * SECOND_NS
     silence_ns: int = 15 * SECOND_NS
     probe_interval_ns: int = 500 * MILLISECOND_NS

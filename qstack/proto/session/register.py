@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qstack.base.chance import Chance
-from qstack.base.ids import Epoch, Qna
+from qstack.base.ids import Epoch, Qna, as_number
 from qstack.base.locator import Locator
 from qstack.machine.timers import Timers
 from qstack.proto.session.halfopen import Caller, HalfOpen
@@ -48,6 +48,14 @@ class Register:
         """A call of somebody else begins."""
         self.half_open.add(caller, session)
         self.by_epoch[session.local_epoch] = session
+
+    def refusal(self, caller: Qna, parameters: SessionParameters) -> str:
+        """Why nobody new may call, the end of a counter's name: a CA can make any number of nodes (SESSION-6.1-3)."""
+        if caller in self.live:
+            return ""
+        of_domain = sum(1 for peer in self.live if as_number(peer) == as_number(caller))
+        full = len(self.live) >= parameters.live_limit or of_domain >= parameters.live_of_domain
+        return "limited.live" if full else ""
 
     def make_live(self, session: Session) -> None:
         """The epoch of a session has begun; no other is live with this peer any more."""

@@ -213,6 +213,26 @@ def test_cost_full_table_keeps_live_epochs_and_lets_honest_callers_in() -> None:
     assert bob.received == [(alice.qna, b"still here")]
 
 
+@pytest.mark.parametrize("limits", [{"live_of_domain": 3}, {"live_limit": 3}])
+def test_cost_nodes_of_one_domain_have_their_share_of_epochs_and_own_calls_are_free(limits: dict[str, int]) -> None:
+    network = Network(Seal.END, parameters=SessionParameters(**limits))
+    server, *callers = (network.station(number) for number in range(1, 7))
+    for caller in callers:
+        caller.connect(server)
+        network.run(2 * SECOND)
+    assert [server.machine.is_up(caller.qna) for caller in callers] == [True] * 3 + [False] * 2
+    assert server.counts["session.end.limited.live"] > 0
+    for caller in callers[:4]:
+        caller.machine.drop(server.qna, "begins anew", network.now_ns)
+        caller.settle()
+        caller.connect(server)
+        network.run(3 * SECOND)
+    assert [caller.machine.is_up(server.qna) for caller in callers] == [True] * 3 + [False] * 2
+    server.connect(callers[4])
+    network.run(2 * SECOND)
+    assert server.machine.is_up(callers[4].qna)
+
+
 def test_cost_unproved_messages_in_a_peers_name_do_not_disturb_its_epoch() -> None:
     network = Network()
     alice, bob = network.pair()
