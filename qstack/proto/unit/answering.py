@@ -31,9 +31,9 @@ class Answering:
         """A far end is proved; its certificate names these prefixes."""
         self._speaks_for[peer] = urn_prefixes
 
-    def peer_down(self, peer: Qna) -> None:
-        """It is proved no more."""
-        self._speaks_for.pop(peer, None)
+    def peer_down(self, peer: Qna) -> bool:
+        """It is proved no more; tell whether it was."""
+        return self._speaks_for.pop(peer, None) is not None
 
     def answer(self, request: UnitRequest, head: Qna) -> None:
         """Accept or refuse. Raises `PeerViolation` for a request number that is in use."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from qstack.base.errors import ErrorCode
 from qstack.base.services import RequestCircuit
 from qstack.base.units import fidelity_from_wire
-from qstack.proto.unit.end import Outcome, UnitEnd, unit_context
+from qstack.proto.unit.end import Ending, Outcome, UnitEnd, unit_context
 from qstack.proto.unit.key import Raw, bits_to_octets, flag_octets, flags_of
 from qstack.proto.unit.states import HEAD, HeadState
 from qstack.wire.unit import KeyConfirm, KeyConfirmed, Rounds, UnitAccept, UnitDelivered
@@ -27,8 +28,8 @@ class HeadUnit(UnitEnd):
     def over(cls) -> Enum:
         return HeadState.OVER
 
-    def _may_ask_again(self, ending: object) -> bool:
-        return not self.asked_again
+    def _may_ask_again(self, ending: Ending) -> bool:
+        return ending.reason is ErrorCode.SESSION_LOST and not self.asked_again
 
     def _act_ask_again(self, ending: object) -> None:
         """Under the next epoch; what the other end made of the request under the last one ended there with it."""

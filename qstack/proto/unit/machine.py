@@ -212,8 +212,11 @@ class UnitMachine:
             self._ledger.fire(unit, HeadEvent.CLOSED, TailEvent.CLOSED, Ending(_reason(message.reason), text))
 
     def _lose(self, down: PeerDown) -> None:
-        self._answering.peer_down(down.peer)
-        ending = Ending(ErrorCode.SESSION_LOST, f"session with {format_qna(down.peer)} lost: {down.reason}")
+        who = format_qna(down.peer)
+        if self._answering.peer_down(down.peer):
+            ending = Ending(ErrorCode.SESSION_LOST, f"session with {who} lost: {down.reason}")
+        else:
+            ending = Ending(ErrorCode.UNREACHABLE, f"no session with {who}: {down.reason}")
         for unit in self._ledger:
             if unit.remote == down.peer:
                 self._ledger.fire(unit, HeadEvent.LOST, TailEvent.LOST, ending)

@@ -14,6 +14,7 @@ from qstack.base.services import (
     CircuitReady,
     EndPairReady,
     PeerDown,
+    PeerUp,
     QubitsFreed,
     ReleaseCircuit,
     RequestCircuit,
@@ -170,9 +171,11 @@ class Couple:
         error = self.chance.uniform(b"error" + qubit.to_bytes(4, "big")) < self.error_rate
         return first ^ disagrees(self.frames[qubit], basis) ^ error
 
-    def lose_session(self) -> None:
+    def lose_session(self, *, known: bool = True) -> None:
+        """The session between the ends is over; when it was not `known`, there has never been one."""
         for own, remote in ((ALICE, BOB), (BOB, ALICE)):
-            self.machines[own].on_service(PeerDown(remote, Seal.END, "test"), Instant(self.now))
+            for service in (PeerUp(remote, Seal.END),) * known + (PeerDown(remote, Seal.END, "test"),):
+                self.machines[own].on_service(service, Instant(self.now))
         self.settle()
 
     def pass_time(self, duration_ns: int) -> None:

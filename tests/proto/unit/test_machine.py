@@ -212,3 +212,11 @@ def test_unit_circuit_that_no_unit_wants_is_released() -> None:
     stray = CircuitReady(CircuitId((ALICE, 9)), bytes(16), ALICE, False)
     machine.on_service(stray, Instant(1))
     assert ReleaseCircuit(stray.circuit, ErrorCode.CANCELLED) in machine.take_effects()
+
+
+def test_unit_towards_a_far_end_that_never_answered_fails_at_once() -> None:
+    couple = Couple(cut_after=0)
+    couple.open()
+    couple.lose_session(known=False)
+    (failure,) = couple.failures(ALICE)
+    assert failure.reason == ErrorCode.UNREACHABLE and "no session" in failure.text
