@@ -134,6 +134,18 @@ def test_reload_of_routes_and_endpoints_is_in_force_at_once(own: Network) -> Non
         alice.claim(mail)
 
 
+def test_endpoint_of_another_user_is_neither_served_nor_spoken_for(own: Network) -> None:
+    with Edited(own, 'users = "any"', f"users = [{os.getuid() + 1}]"):
+        assert own.ask(ALICE, "reload")["reply"] == "done"
+        with Application(own.socket(ALICE)) as alice:
+            for wish in (lambda: alice.claim("urn:qkd:madqci:ccips"), lambda: alice.open_unit(endpoint_urns())):
+                with pytest.raises(Told) as told:
+                    wish()
+                assert told.value.reason is ErrorCode.POLICY
+                assert f"user id {os.getuid()}" in told.value.text
+    assert own.ask(ALICE, "reload")["reply"] == "done"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
