@@ -72,7 +72,8 @@ class Vocabulary:
 
     def changed(self, model: Message, most: int, now_ns: int) -> Message:
         """The message with up to `most` of its fields changed."""
-        fields = {field.name: field for field in type(model).LAYOUT.fields if field.name != "options"}
+        fields = {field.name: field for field in type(model).LAYOUT.fields
+                  if field.name != "options" and field.kind is not Kind.RESERVED}  # fmt: skip
         names = self._dice.sample(list(fields), self._dice.randint(0, min(most, len(fields))))
         return model.replace(**{name: self._value(fields[name], now_ns) for name in names})
 
