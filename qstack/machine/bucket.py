@@ -40,16 +40,6 @@ class TokenBucket:
         self._units -= tokens * _TOKEN
         return True
 
-    def wait_ns(self, now_ns: int, tokens: int = 1) -> int | None:
-        """How long until `tokens` can be taken: 0 for now, None for never."""
-        self._refill(now_ns)
-        missing = tokens * _TOKEN - self._units
-        if missing <= 0:
-            return 0
-        if not self._rate_per_s or tokens * _TOKEN > self._burst:
-            return None
-        return -(-missing // self._rate_per_s)
-
     def _refill(self, now_ns: int) -> None:
         if self._updated_ns is None:
             self._updated_ns = now_ns

@@ -15,7 +15,6 @@ SECOND = 1_000_000_000
 def test_bucket_gives_its_burst_and_then_its_rate() -> None:
     bucket = TokenBucket(rate_per_s=10, burst=3)
     assert [bucket.take(0) for _ in range(4)] == [True, True, True, False]
-    assert bucket.wait_ns(0) == SECOND // 10
     assert not bucket.take(SECOND // 10 - 1)
     assert bucket.take(SECOND // 10)
     assert [bucket.take(100 * SECOND) for _ in range(4)] == [True, True, True, False]
@@ -25,17 +24,13 @@ def test_bucket_several_tokens_are_taken_together_or_not_at_all() -> None:
     bucket = TokenBucket(rate_per_s=1, burst=3)
     assert not bucket.take(0, tokens=4)
     assert bucket.take(0, tokens=3)
-    assert bucket.wait_ns(0, tokens=2) == 2 * SECOND
-    assert bucket.wait_ns(0, tokens=4) is None
     assert not bucket.take(2 * SECOND - 1, tokens=2)
     assert bucket.take(2 * SECOND, tokens=2)
 
 
 def test_bucket_without_rate_is_a_fixed_allowance() -> None:
     bucket = TokenBucket(rate_per_s=0, burst=1)
-    assert bucket.wait_ns(5) == 0
     assert bucket.take(5)
-    assert bucket.wait_ns(10**18) is None
     assert not bucket.take(10**18)
 
 
@@ -55,10 +50,6 @@ def test_bucket_over_any_pattern_gives_exactly_what_is_due(rate: int, burst: int
         now += gap
         units = min(burst * SECOND, units + gap * rate)
         tokens = index % 3 + 1
-        wait = bucket.wait_ns(now, tokens)
-        assert (wait == 0) is (units >= tokens * SECOND)
-        if wait:
-            assert units + wait * rate >= tokens * SECOND > units + (wait - 1) * rate
         taken = bucket.take(now, tokens)
         assert taken is (units >= tokens * SECOND)
         units -= tokens * SECOND if taken else 0

@@ -1,7 +1,6 @@
 """A unit at the node whose application asked for it."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from qstack.base.errors import ErrorCode
 from qstack.base.services import RequestCircuit
@@ -23,10 +22,7 @@ class HeadUnit(UnitEnd):
     asked_again: bool = False
 
     IS_HEAD = True
-
-    @classmethod
-    def over(cls) -> Enum:
-        return HeadState.OVER
+    OVER = HeadState.OVER
 
     def _may_ask_again(self, ending: Ending) -> bool:
         return ending.reason is ErrorCode.SESSION_LOST and not self.asked_again

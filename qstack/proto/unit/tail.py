@@ -1,7 +1,6 @@
 """A unit at the node of the other endpoint."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from qstack.proto.unit.end import Outcome, UnitEnd
 from qstack.proto.unit.key import Raw, bits_to_octets, flag_octets, flags_of
@@ -19,9 +18,7 @@ class TailUnit(UnitEnd):
     told: Rounds | None = field(default=None, repr=False)  # what the head has
     raw: Raw | None = field(default=None, repr=False)
 
-    @classmethod
-    def over(cls) -> Enum:
-        return TailState.OVER
+    OVER = TailState.OVER
 
     def _may_have_all(self, rounds: Rounds) -> bool:
         return _numbers(rounds) <= self.outcomes.keys()
