@@ -1,6 +1,7 @@
 """What must hold for the links of a node's file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from qstack.base.ids import Qna, format_qna
 from qstack.config.node import MAXIMUM_MEMORIES, Device, Link, Neighbour, Own, Station
@@ -8,7 +9,7 @@ from qstack.config.problem import Problem, shown
 from qstack.config.rule import repeated
 from qstack.quantum.formulas import fidelity
 
-__all__ = ["check_links", "check_memories"]
+__all__ = ["check_cutoff", "check_links", "check_memories"]
 
 _CORRELATIONS = 16
 
@@ -74,6 +75,15 @@ def _check_station(path: str, own: Qna, near: set[Qna], own_links: set[int], sta
     for n, end in enumerate(station.ends):
         if end not in near:
             yield from _not_near(f"{path}.ends[{n}]", end)
+
+
+def check_cutoff(links: tuple[Link, ...], tuning: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """A repeater must be given the time to wait for the other side's pair, which comes in a slot of its own."""
+    cutoff_ns = tuning.get("circuit", {}).get("cutoff-ns")
+    slot_ns = max((link.slot_cycles * link.cycle_ns for link in links), default=0)
+    if isinstance(cutoff_ns, int) and 0 < cutoff_ns < slot_ns:
+        fault = f"is shorter than the longest slot of a link, {slot_ns} ns: no pair would wait for its partner"
+        yield Problem("$.tuning.circuit.cutoff-ns", shown(cutoff_ns), fault, "make it several slots, or 0 for never")
 
 
 def check_memories(links: tuple[Link, ...]) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from qstack.base.ids import Qna, as_number, format_qna
 from qstack.base.locator import Locator
-from qstack.config.link_rules import check_links, check_memories
+from qstack.config.link_rules import check_cutoff, check_links, check_memories
 from qstack.config.node import Endpoint, Listen, Neighbour, Own, Route, Segment, Session
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import Rule, repeated
@@ -147,6 +147,7 @@ NODE_RULES = (
     Rule(("node", "listen", "segments", "neighbours"), _check_neighbours),
     Rule(("node", "neighbours", "links", "stations", "twin"), check_links),
     Rule(("links",), check_memories),
+    Rule(("links", "tuning"), check_cutoff),
     Rule(("node", "neighbours", "routes"), _check_routes),
     Rule(("node", "routes", "endpoints"), _check_endpoints),
 )

@@ -11,7 +11,7 @@ errors come out where they belong and not inside a group. Time limits are trio's
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Never, Self, TypeVar
 
 import trio
 
@@ -56,6 +56,9 @@ class NodeConnection:
     async def __aexit__(self, *_: object) -> None:
         assert self._node is not None
         await self._node.aclose()
+
+    def __getattr__(self, name: str) -> Never:
+        raise AttributeError(f"{name}: not connected yet; write `async with open_node() as node:` and use node.{name}")
 
 
 class Node:

@@ -186,6 +186,14 @@ def test_node_file_that_pins_a_revoked_certificate_is_refused(tmp_path: Path) ->
     assert paths(tmp_path, NODE.replace("[[session.trust]]", pin)) == ["$.session.pin[0].fingerprint"]
 
 
+def test_cutoff_shorter_than_a_slot_is_refused_and_none_or_a_longer_one_is_not(tmp_path: Path) -> None:
+    [(path, line)] = refused(tmp_path, NODE + "[tuning.circuit]\ncutoff-ns = 9_999_999\n")
+    assert path == "$.tuning.circuit.cutoff-ns"
+    assert "longest slot of a link, 10000000 ns" in line
+    for long_enough in (0, 10_000_000):
+        load_node(write(tmp_path, NODE + f"[tuning.circuit]\ncutoff-ns = {long_enough}\n"))
+
+
 def test_prefix_of_a_node_to_which_there_is_no_way_is_refused(tmp_path: Path) -> None:
     extra = '[[route]]\nprefix = "urn:qkd:far"\nnode = "64599.1"\n[[endpoint]]'
     assert paths(tmp_path, NODE.replace("[[endpoint]]", extra)) == ["$.route[3].node"]

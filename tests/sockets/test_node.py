@@ -275,3 +275,8 @@ async def test_open_node_where_nobody_is_names_the_socket_and_the_remedy(
     with pytest.raises(LocalMisuse, match=r"gone\.sock: start qstackd"):
         async with qs.open_node():
             pass
+
+
+def test_node_used_without_async_with_says_so() -> None:
+    with pytest.raises(AttributeError, match="async with open_node"):
+        _ = qs.open_node("nowhere.sock").claim
