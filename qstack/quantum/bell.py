@@ -5,12 +5,12 @@ outcomes in Z and in X, and different ones in Y (its Y correlation is -1). The X
 Z part those of X and Y.
 """
 
-from qstack.base.bell import FLIP, Basis, BellIndex, Gate, compose
+from qstack.base.bell import FLIP, PAULI_BASES, Basis, BellIndex, Gate, compose
 
-__all__ = ["DISAGREES", "FLIP", "Basis", "BellIndex", "Gate", "compose", "correction", "disagrees"]
+__all__ = ["DISAGREES", "FLIP", "PAULI_BASES", "Basis", "BellIndex", "Gate", "compose", "correction", "disagrees"]
 
 DISAGREES: tuple[tuple[int, int, int], ...] = ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1))
-"""DISAGREES[frame][basis]: 1 when the two ends' outcomes differ on an ideal pair measured in one basis by both."""
+"""DISAGREES[frame][Pauli basis]: 1 when the two ends' outcomes differ on an ideal pair measured by both in one."""
 
 
 def disagrees(frame: int, basis: int) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from qstack.base.bell import FLIP, Basis, BellIndex
+from qstack.base.bell import FLIP, PAULI_BASES, Basis, BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import QubitId
 from qstack.base.time import DomainTime
@@ -113,11 +113,11 @@ class MeasuredPair:
 
 def read_basis(basis: Basis | str) -> Basis:
     """`"X"`, `"Y"`, `"Z"` or a `Basis`. Raises `LocalMisuse` naming the three."""
-    if isinstance(basis, Basis):
-        return basis
-    if basis.upper() not in Basis.__members__:
+    named = {pauli.name: pauli for pauli in PAULI_BASES}
+    wanted = basis.name if isinstance(basis, Basis) else basis.upper()
+    if wanted not in named:
         raise LocalMisuse(f"basis {basis!r}: there are X, Y and Z")
-    return Basis[basis.upper()]
+    return named[wanted]
 
 
 def read_kind(kind: UnitKind | str) -> UnitKind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qstack.base.bell import Basis
+from qstack.base.bell import PAULI_BASES, Basis
 from qstack.base.effects import TellClient
 from qstack.base.errors import ErrorCode, LocalMisuse, QstackError, ResourceLimit, WireError
 from qstack.base.ids import Qna
@@ -163,7 +163,7 @@ def _take_pairs(message: MeasurePairs, unit: UnitEnd) -> list[Asked]:
     missing = [item.pair for item in message.pairs if item.pair not in unit.held]
     if missing or len({item.pair for item in message.pairs}) != len(message.pairs):
         raise LocalMisuse(f"pairs {missing or 'twice in one request'}: not held by this end, nothing was measured")
-    unknown = [item.basis for item in message.pairs if item.basis not in tuple(Basis)]
+    unknown = [item.basis for item in message.pairs if item.basis not in PAULI_BASES]
     if unknown:
         raise LocalMisuse(f"basis {unknown[0]}: there are 0 (Z), 1 (X) and 2 (Y)")
     return [Asked(unit.held.pop(item.pair), Basis(item.basis)) for item in message.pairs]
