@@ -512,7 +512,7 @@ values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP",
 flags.HeaderFlag = { { 0x2, "encrypted", "Encrypted" }, { 0x1, "key_phase", "Key phase" } }
 values.ErrorCode = { [0] = "UNSPECIFIED", [1] = "MALFORMED", [2] = "NOT_ALLOWED", [3] = "UNKNOWN_PROTOCOL", [4] = "UNKNOWN_MESSAGE", [5] = "UNKNOWN_CRITICAL_TLV", [6] = "HOP_LIMIT", [7] = "NO_ROUTE", [8] = "UNREACHABLE", [9] = "NO_RESOURCES", [10] = "FIDELITY_UNATTAINABLE", [11] = "TIMEOUT", [12] = "POLICY", [13] = "NO_ENDPOINT", [14] = "EXPIRED", [15] = "SESSION_LOST", [16] = "CANCELLED", [17] = "PAYLOAD_LOST", [18] = "TOO_BIG", [19] = "CONFIRMATION_FAILED" }
 flags.Capability = { { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
-values.RequestKind = { [0] = "KEEP", [1] = "MEASURE", [2] = "PREPARE" }
+values.PairKind = { [0] = "KEEP", [1] = "MEASURE", [2] = "PREPARE" }
 values.BellIndex = { [0] = "PHI_PLUS", [1] = "PHI_MINUS", [2] = "PSI_PLUS", [3] = "PSI_MINUS" }
 values.ReplyCode = { [0] = "HERALDED", [1] = "TIME_MISMATCH", [2] = "QUEUE_MISMATCH", [3] = "NO_OTHER", [4] = "GENERATION_FAILED", [5] = "DECLINED", [6] = "NO_HERALDS" }
 values.UnitKind = { [1] = "KEY", [2] = "PAIRS" }
@@ -740,7 +740,7 @@ structures["qstack.link CreateRequest"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     number("qstack.link.label", "Label", 4, "circuit that the pairs are for [LINK-4.1-3]", { base = "HEX" }),
     number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue, 0 when the master is to choose it [LINK-4.1-4]"),
-    number("qstack.link.kind", "Kind", 1, "what is done with a pair [LINK-4.1-5]", { values = values.RequestKind }),
+    number("qstack.link.kind", "Kind", 1, "what is done with a pair [LINK-4.1-5]", { values = values.PairKind }),
     number("qstack.link.priority", "Priority", 1, "larger is more urgent [LINK-4.1-6]"),
     number("qstack.link.purpose", "Purpose", 2, "application [LINK-4.1-7]"),
     number("qstack.link.number", "Number", 4, "pairs [LINK-4.1-8]"),

@@ -8,17 +8,21 @@ imperative for a request, past participle for what has happened.
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
+from qstack.base.bell import Basis
 from qstack.base.effects import Seal
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import CircuitId, Label, LinkId, PurposeId, Qna, QubitId
 from qstack.base.locator import Locator
+from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind, Rotation
 from qstack.base.time import DomainTime, Instant
 
 __all__ = [
-    "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted", "DeviceGone",
-    "DeviceReady", "EndPairReady", "EnsurePeer", "LinkRefused", "LinkReserved", "PairExpired", "PairReady",
-    "PairsFailed", "PeerDoubted", "PeerDown", "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim",
+    "CancelCreate", "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted",
+    "CreateAccepted", "CreateDone", "CreateFailed", "CreatePairs", "DeviceGone", "DeviceReady", "EndPairReady",
+    "EnsurePeer", "LinkRefused", "LinkReserved", "ListenPairs", "PairExpired", "PairOk", "PairReady", "PairsFailed",
+    "PairsRevoked", "PeerDoubted", "PeerDown", "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim",
     "QubitsFreed", "ReleaseCircuit", "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
+    "UnlistenPairs",
 ]  # fmt: skip
 
 
@@ -112,12 +116,12 @@ class PeerDoubted:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """node -> link: there is no device, and what its memories held is lost."""
+    """node -> link, epr: there is no device, and what its memories held is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReady:
-    """node -> link: there is a device again, its memories empty."""
+    """node -> link, epr: there is a device again, its memories empty."""
 
 
 # --- link, for circuit ---------------------------------------------------------------------------------------
@@ -221,13 +225,128 @@ class PairExpired:
 
 @dataclass(frozen=True, slots=True)
 class QubitsFreed:
-    """circuit or unit -> link: these memories hold nothing any more (swapped, measured or given up).
+    """circuit, unit or epr -> link: these memories hold nothing any more (swapped, measured or given up).
 
     `discard` says that the device has still to be told to release them.
     """
 
     qubits: tuple[QubitId, ...]
     discard: bool = False
+
+
+# --- link, for epr -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListenPairs:
+    """epr -> link (EGP RECV): requests of `neighbour` for `purpose` are welcome."""
+
+    neighbour: Qna
+    purpose: PurposeId
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistenPairs:
+    """epr -> link (EGP STOP_RECV): no longer. Requests for `purpose` that this end did not ask are cancelled, and
+    nothing more is told of them."""
+
+    neighbour: Qna
+    purpose: PurposeId
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePairs:
+    """epr -> link (EGP CREATE): make `number` pairs with `neighbour`.
+
+    `create_id` is unique at this node while the request lives. Larger `priority` is more urgent. `atomic`: all pairs
+    exist at one time, or none is delivered; `consecutive`: no other request's pairs in between. `local` and `remote`
+    say how the asker's and the other end's half is measured, where its kind has it measured.
+    """
+
+    neighbour: Qna
+    purpose: PurposeId
+    create_id: int
+    kind: PairKind
+    number: int
+    min_fidelity: float
+    priority: int
+    deadline_ns: Instant
+    atomic: bool = False
+    consecutive: bool = False
+    local: tuple[BasisChoice, Rotation] = (BasisChoice.NONE, NO_ROTATION)
+    remote: tuple[BasisChoice, Rotation] = (BasisChoice.NONE, NO_ROTATION)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCreate:
+    """epr -> link, at the asker: no more pairs for this request; those delivered stay."""
+
+    neighbour: Qna
+    create_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAccepted:
+    """link -> epr, at the asker: the request is in both queues."""
+
+    neighbour: Qna
+    create_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairOk:
+    """link -> epr, at both ends (EGP OK): one pair of a request.
+
+    `mine`: this end asked. (asker, `create_id`) and `sequence` are equal at both ends. `qubit` is None where this half
+    has been measured already, with `outcome` in `basis`. `correlation` is the estimated state at `created` (16 floats,
+    row-major R_ij with the asker's qubit first) and `goodness` its fidelity to the Bell state `bell_index`.
+    """
+
+    neighbour: Qna
+    purpose: PurposeId
+    create_id: int
+    mine: bool
+    kind: PairKind
+    sequence: int
+    qubit: QubitId | None
+    bell_index: int
+    created: DomainTime
+    correlation: tuple[float, ...]
+    goodness: float
+    outcome: int | None = None
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFailed:
+    """link -> epr (EGP ERR): a request ends without (all of) its pairs. At both ends once it was in both queues."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    create_id: int
+    mine: bool
+    reason: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDone:
+    """link -> epr, at both ends: all pairs of a request are delivered."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    create_id: int
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairsRevoked:
+    """link -> epr (EGP EXPIRE): delivered pairs are void; their qubits are being emptied already."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    create_id: int
+    mine: bool
+    sequences: tuple[int, ...]
 
 
 # --- circuit, for unit -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from qstack.base.time import Timescale
 from qstack.node.configuration import NodeConfiguration
 from qstack.node.switchboard import Server
 from qstack.proto.circuit.machine import CircuitMachine
+from qstack.proto.epr.machine import EprMachine
 from qstack.proto.header.machine import HeaderMachine
 from qstack.proto.link.machine import LinkMachine
 from qstack.proto.qarp.machine import QarpMachine
@@ -35,6 +36,7 @@ class Machines:
     link: LinkMachine
     circuit: CircuitMachine
     unit: UnitMachine
+    epr: EprMachine
     by_server: dict[Server, Any]
     by_protocol: dict[int, Any]
     all: tuple[Any, ...]
@@ -65,16 +67,17 @@ def assemble(
         own, configuration.unit, chance.derive(b"unit"), rules=configuration.rules, routes=routes,
         end_secret=end_secret, is_secret=is_secret, timescale=timescale,
     )  # fmt: skip
+    epr = EprMachine(own)
     by_server = {
         Server.HEADER: header, Server.HOP_SESSION: hop, Server.END_SESSION: end, Server.QARP: qarp, Server.LINK: link,
-        Server.CIRCUIT: circuit, Server.UNIT: unit,
+        Server.CIRCUIT: circuit, Server.UNIT: unit, Server.EPR: epr,
     }  # fmt: skip
     by_protocol = {
         int(Protocol.HEADER): header, int(Protocol.QARP): qarp, int(Protocol.LINK): link,
         int(Protocol.CIRCUIT): circuit, int(Protocol.UNIT): unit,
     }  # fmt: skip
     every = tuple(by_server.values())
-    return Machines(routes, header, hop, end, qarp, link, circuit, unit, by_server, by_protocol, every)
+    return Machines(routes, header, hop, end, qarp, link, circuit, unit, epr, by_server, by_protocol, every)
 
 
 def make_routes(configuration: NodeConfiguration) -> RouteTable:

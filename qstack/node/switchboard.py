@@ -19,6 +19,7 @@ class Server(Enum):
     LINK = "link"
     CIRCUIT = "circuit"
     UNIT = "unit"
+    EPR = "epr"
 
 
 SERVED_BY: dict[type, tuple[Server, ...]] = {
@@ -28,12 +29,12 @@ SERVED_BY: dict[type, tuple[Server, ...]] = {
     services.ClaimProved: (Server.QARP,),
     services.ClaimRefuted: (Server.QARP,),
     # The composition comes first: exchanges begin and end before a protocol sends on them.
-    services.PeerUp: (Server.NODE, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT),
-    services.PeerDown: (Server.NODE, Server.HEADER, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT),
+    services.PeerUp: (Server.NODE, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT, Server.EPR),
+    services.PeerDown: (Server.NODE, Server.HEADER, Server.QARP, Server.LINK, Server.CIRCUIT, Server.UNIT, Server.EPR),
     services.PeerHeard: (Server.QARP,),
     services.PeerDoubted: (Server.END_SESSION,),
-    services.DeviceGone: (Server.LINK,),
-    services.DeviceReady: (Server.LINK,),
+    services.DeviceGone: (Server.LINK, Server.EPR),
+    services.DeviceReady: (Server.LINK, Server.EPR),
     services.ReserveLink: (Server.LINK,),
     services.LinkReserved: (Server.CIRCUIT,),
     services.LinkRefused: (Server.CIRCUIT,),
@@ -44,6 +45,15 @@ SERVED_BY: dict[type, tuple[Server, ...]] = {
     services.PairsFailed: (Server.CIRCUIT,),
     services.PairExpired: (Server.CIRCUIT,),
     services.QubitsFreed: (Server.LINK,),
+    services.ListenPairs: (Server.LINK,),
+    services.UnlistenPairs: (Server.LINK,),
+    services.CreatePairs: (Server.LINK,),
+    services.CancelCreate: (Server.LINK,),
+    services.CreateAccepted: (Server.EPR,),
+    services.PairOk: (Server.EPR,),
+    services.CreateFailed: (Server.EPR,),
+    services.CreateDone: (Server.EPR,),
+    services.PairsRevoked: (Server.EPR,),
     services.RequestCircuit: (Server.CIRCUIT,),
     services.CircuitReady: (Server.UNIT,),
     services.EndPairReady: (Server.UNIT,),

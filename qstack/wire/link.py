@@ -9,6 +9,7 @@ from enum import IntEnum, unique
 from qstack.base.bell import BellIndex
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna
+from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import cycle, domain_time, enum, fidelity, items, label, qna, record, u8, u16, u32
@@ -16,7 +17,7 @@ from qstack.wire.value import Message, Record
 
 __all__ = [
     "MAXIMUM_HERALDS", "MAXIMUM_STATIONS", "Cancel", "CreateAck", "CreateReject", "CreateRequest", "Expire", "Gen",
-    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "RequestKind", "Room", "Schedule",
+    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "Room", "Schedule",
 ]  # fmt: skip
 
 MAXIMUM_HERALDS = 192  # LINK-7: a Reply fits a datagram that fits any path
@@ -25,15 +26,6 @@ MAXIMUM_STATIONS = 8
 _LINK = "link of which both speak"
 _QUEUE = "place in the link's queue"
 _FIRST = "first cycle of the window"
-
-
-@unique
-class RequestKind(IntEnum):
-    """What is done with a pair as soon as it exists (EGP CREATE types)."""
-
-    KEEP = 0
-    MEASURE = 1
-    PREPARE = 2  # remote state preparation
 
 
 @unique
@@ -63,7 +55,7 @@ class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True):
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
     label: Label = label("circuit that the pairs are for", req="LINK-4.1-3")
     queue_sequence: int = u32(f"{_QUEUE}, 0 when the master is to choose it", req="LINK-4.1-4", default=0)
-    kind: int = enum(8, RequestKind, "what is done with a pair", req="LINK-4.1-5", default=0)
+    kind: int = enum(8, PairKind, "what is done with a pair", req="LINK-4.1-5", default=0)
     priority: int = u8("larger is more urgent", req="LINK-4.1-6", default=0)
     purpose: PurposeId = u16("application", req="LINK-4.1-7", default=0)
     number: int = u32("pairs", req="LINK-4.1-8")

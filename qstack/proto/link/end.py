@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
+from qstack.base.pairs import PairKind
 from qstack.base.services import LinkRefused, LinkReserved, RequestPairs, ReserveLink
 from qstack.base.time import DomainTime
 from qstack.base.units import MINUTE_NS, fidelity_from_wire, fidelity_to_wire
@@ -22,7 +23,6 @@ from qstack.wire.link import (
     CreateRequest,
     Gen,
     MemoryAdvertisement,
-    RequestKind,
     Room,
     Schedule,
 )  # fmt: skip
@@ -178,7 +178,7 @@ class LinkEnd:
             return ErrorCode.NOT_ALLOWED, station
         if create.label in self._orphans:
             return ErrorCode.SESSION_LOST, station
-        if create.kind != RequestKind.KEEP or not create.number or not station:
+        if create.kind != PairKind.KEEP or not create.number or not station:
             return ErrorCode.POLICY, station
         if fidelity_from_wire(create.min_fidelity) > self.configuration.expected_fidelity + 1e-5:
             return ErrorCode.FIDELITY_UNATTAINABLE, station

@@ -1,0 +1,1 @@
+"""EPR sockets of applications, sans-IO. `machine` is the door."""
