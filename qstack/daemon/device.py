@@ -86,7 +86,7 @@ class DeviceKeeper:
                 await trio.sleep(_REFUSED_PAUSE_S)
 
     def _check_kind(self, new: Attached) -> None:
-        for name in ("qubits", "t1_ns", "t2_ns"):
+        for name in ("qubits", "memories", "operations"):
             before, now = getattr(self.attached, name), getattr(new, name)
             if before != now:
                 raise LocalMisuse(f"the device at {self._socket} is another one now ({name} was {before}, is {now}): "

@@ -11,7 +11,7 @@ from qstack.base.ids import Qna, QubitId
 from qstack.quantum.engine import QubitHandle
 from qstack.twin.configuration import TwinNode
 from qstack.twin.window import WindowName
-from qstack.wire.twin import Status
+from qstack.wire.twin import PROBABILITY_UNIT, MemoryKind, MemoryRole, Status
 
 __all__ = ["Bank", "Memory"]
 
@@ -38,6 +38,17 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self._memories)
+
+    def kinds(self) -> tuple[MemoryKind, ...]:
+        """What Attached tells of the memories."""
+        if not self._memories:
+            return ()
+        model, misread = self.model, min(PROBABILITY_UNIT - 1, round(self.model.readout_error * PROBABILITY_UNIT))
+        kind = MemoryKind(
+            first=QubitId(0), count=len(self), role=MemoryRole.COMMUNICATION, t1_ns=model.t1_ns, t2_ns=model.t2_ns,
+            p0=misread, p1=misread,
+        )  # fmt: skip
+        return (kind,)
 
     def memory(self, qubit: int) -> Memory | None:
         """A memory by its number; None when there is none."""

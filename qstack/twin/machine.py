@@ -18,6 +18,7 @@ from typing import Any
 from qstack.base.chance import Chance
 from qstack.base.errors import WireError
 from qstack.base.ids import Cycle, LinkId, Qna, QubitId
+from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime
 from qstack.quantum.formulas import fidelities
 from qstack.twin.bank import Bank
@@ -158,8 +159,7 @@ class Twin:
             identity=self._identity,
             secret=int(self._chance.secret),
             qubits=len(bank),
-            t1_ns=bank.model.t1_ns,
-            t2_ns=bank.model.t2_ns,
+            memories=bank.kinds(),
         )
         self._results.append((session, attached))
         return Status.OK
@@ -181,6 +181,8 @@ class Twin:
         link = self._configuration.links.get(message.link)
         if link is None or bank.node not in link.ends:
             return Status.UNKNOWN_LINK
+        if message.kind != PairKind.KEEP:
+            return Status.UNSUPPORTED
         refusal = self._window_refusal(link, message, now_ns)
         if refusal is Status.OK and message.first_cycle < self._windows.next_cycle(message.link, bank.node):
             refusal = Status.EARLY

@@ -1,8 +1,8 @@
 """The quantum half of the twin: which memory holds half of which pair, and what primitives do to them.
 
 Everything here acts at the instant that a primitive names (TWIN-5); noise until then is the engine's. Nothing corrects
-a Pauli frame, and readout errors turn what is told (TWIN-6-2). Chance is drawn by event (TWIN-6-1): the node, its
-attachment, the number of the primitive in it, the item.
+a Pauli frame, readout errors turn what is told (TWIN-6-2), and nothing is drawn before it is measured (TWIN-6-4).
+Chance is drawn by event (TWIN-6-1): the node, its attachment, the number of the primitive in it, the item.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _STATUS = {
     door.Status.OK: Status.OK,
     door.Status.STALE: Status.EMPTY,
     door.Status.EARLY: Status.EARLY,
-    door.Status.SAME_PAIR: Status.SAME_PAIR,
+    door.Status.SAME_PAIR: Status.UNSUPPORTED,
     door.Status.UNKNOWN_OPERAND: Status.UNSUPPORTED,
 }
 

@@ -12,7 +12,7 @@ import pytest
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import parse_qna
 from qstack.wire.protocols import Protocol
-from qstack.wire.twin import Attach, Attached, Attempt, Heralds, InspectPair, request_id
+from qstack.wire.twin import Attach, Attached, Attempt, Heralds, InspectPair, MemoryKind, request_id
 from qstack.wire.value import decode_message_untrusted
 from tests.daemon.application import Application, Told
 from tests.daemon.network import ALICE, BOB, NODES, SERVED, Network, endpoint_urns, running
@@ -114,7 +114,9 @@ def test_device_that_says_nonsense_and_goes_is_survived(tmp_path: Path) -> None:
                 asked = decode_message_untrusted(Protocol.TWIN, device.recv(4_096))
                 assert isinstance(asked, Attach)
                 memories = 192 if asked.node in (parse_qna("64512.1"), parse_qna("64513.2")) else 384
-                device.send(Attached(request_id=asked.request_id, identity=7, secret=1, qubits=memories).encode())
+                kinds = (MemoryKind(first=0, count=memories),)
+                attached = Attached(request_id=asked.request_id, identity=7, secret=1, qubits=memories, memories=kinds)
+                device.send(attached.encode())
                 device.send(b"\xff" * 40)
                 device.send(os.urandom(900))
                 device.send(Attempt(request_id=1, link=1, first_cycle=0, cycles=1, qubits=(1,)).encode())

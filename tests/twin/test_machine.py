@@ -9,6 +9,7 @@ from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.quantum.models import LinkModel, MemoryModel
 from qstack.twin.configuration import GRACE_NS, HORIZON_NS, TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.window import MAXIMUM_WINDOWS
+from qstack.wire.protocols import Protocol
 from qstack.wire.twin import (
     ApplyGates,
     Attach,
@@ -22,6 +23,8 @@ from qstack.wire.twin import (
     LinkEnd,
     Refused,
     Status,
+    asking_protocol,
+    request_id,
 )
 from tests.twin.network import (
     ALICE,
@@ -53,7 +56,9 @@ def status(results):
 def test_twin_attach_tells_what_the_device_is():
     net = Network(configuration(MemoryModel(10_000, 5_000), qubits=3), attach=False)
     attached = net.attach(ALICE)
-    assert (attached.qubits, attached.t1_ns, attached.t2_ns, attached.secret) == (3, 10_000, 5_000, 0)
+    [kind] = attached.memories
+    assert (attached.qubits, attached.secret) == (3, 0)
+    assert (kind.first, kind.count, kind.t1_ns, kind.t2_ns) == (0, 3, 10_000, 5_000)
 
 
 def test_twin_with_chance_of_the_system_says_that_outcomes_are_secret():
@@ -64,7 +69,7 @@ def test_twin_with_chance_of_the_system_says_that_outcomes_are_secret():
     ("message", "expected"),
     [
         (Attach(request_id=1, node=make_qna(1, 1)), Status.UNKNOWN_NODE),
-        (Attach(request_id=1, version=2, node=ALICE), Status.UNSUPPORTED),
+        (Attach(request_id=1, version=1, node=ALICE), Status.UNSUPPORTED),
         (AwaitHeralds(request_id=1, link=WEST, first_cycle=FIRST, cycles=1), Status.NOT_ATTACHED),
     ],
 )
@@ -314,7 +319,7 @@ def test_twin_swap_of_both_halves_of_one_pair_is_refused():
     net = Network()
     net.make(EAST, [2, 3], [0, 1])
     net.swap([(0, 1)], LATER, node=BOB)  # the repeater now holds both halves of what is left
-    assert net.swap([(2, 3)], LATER).outcomes[0].status == Status.SAME_PAIR
+    assert net.swap([(2, 3)], LATER).outcomes[0].status == Status.UNSUPPORTED
     assert net.inspect(REPEATER, 2).partner_qubit == 3
 
 
@@ -462,3 +467,9 @@ def test_twin_result_sent_as_a_request_is_unsupported():
 def test_twin_configuration_that_cannot_be_is_refused(attempt):
     with pytest.raises(LocalMisuse):
         attempt()
+
+
+def test_request_identifier_joins_protocol_and_counter():
+    identifier = request_id(Protocol.UNIT, 2**56 + 5)
+    assert identifier == 0x06_00000000000005
+    assert asking_protocol(identifier) == Protocol.UNIT

@@ -102,7 +102,7 @@ class Device:
         if one is None or two is None:
             return Status.EMPTY, 0
         if one is two:
-            return Status.SAME_PAIR, 0
+            return Status.UNSUPPORTED, 0
         if instant < max(one.born, two.born):
             return Status.EARLY, 0
         if self.swap_failures and self.draw() < self.swap_failures:
