@@ -239,7 +239,7 @@ def _twin_file(plan: _Plan, nodes: Mapping[str, NodeFile]) -> TwinFile:
     devices = [
         TwinNode(
             qna=node.qna, qubits=sum(len(numbers) for numbers in nodes[node.name].memories), t1_ns=node.t1_ns,
-            t2_ns=node.t2_ns, readout_error=node.readout_error,
+            t2_ns=node.t2_ns, depolarising_ns=node.depolarising_ns, readout_error=node.readout_error,
         )
         for node in plan.topology.nodes
     ]  # fmt: skip

@@ -7,8 +7,9 @@ from qstack.base.bell import BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.config.problem import Problem, shown
 from qstack.config.value import Section, about
-from qstack.quantum.formulas import Correlations, apply_pauli
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.formulas import Correlations
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 
 __all__ = ["ArmDelays", "DoubleClick", "Hardware", "Memory", "SingleClick", "Werner", "check_hardware", "check_memory",
            "expected_states", "link_model", "memory_model"]  # fmt: skip
@@ -43,9 +44,8 @@ class SingleClick(Section, tag="single-click", tag_field="kind"):
                                                      min_length=2, max_length=2)]  # fmt: skip
     detection: Annotated[tuple[Probability, ...], about("probability at each end that its photon is detected",
                                                         [0.1, 0.1], min_length=2, max_length=2)]  # fmt: skip
-    dark_count_probability: Annotated[float, about("probability of a dark count in a cycle", 1e-6, ge=0.0, le=1.0)] = (
-        0.0
-    )
+    dark_count_probability: Annotated[float, about("probability of a dark count of a detector in a cycle", 1e-6, ge=0.0,
+                                                   le=1.0)] = 0.0  # fmt: skip
     visibility: Annotated[float, about("visibility of the interference", 0.9, ge=0.0, le=1.0)] = 1.0
 
 
@@ -54,6 +54,8 @@ class DoubleClick(Section, tag="double-click", tag_field="kind"):
 
     detection: Annotated[tuple[Probability, ...], about("probability at each end that its photon is detected",
                                                         [0.1, 0.1], min_length=2, max_length=2)]  # fmt: skip
+    dark_count_probability: Annotated[float, about("probability of a dark count of a detector in a round", 1e-6, ge=0.0,
+                                                   le=1.0)] = 0.0  # fmt: skip
     visibility: Annotated[float, about("visibility of the interference", 0.9, ge=0.0, le=1.0)] = 1.0
 
 
@@ -66,13 +68,20 @@ class Memory(Section):
     t1_ns: Annotated[int, about("relaxation time of the memories in ns, 0 for infinite", 1_000_000_000, ge=0)] = 0
     t2_ns: Annotated[int, about("dephasing time of the memories in ns, 0 for infinite, at most twice t1-ns",
                                 500_000_000, ge=0)] = 0  # fmt: skip
-    readout_error: Annotated[float, about("probability that a measured bit is told wrongly, 0 to 0.5", 0.01, ge=0.0,
-                                          le=0.5)] = 0.0  # fmt: skip
+    depolarising_ns: Annotated[int, about("time in ns in which correlations of a stored qubit shrink to 1/e, 0 for "
+                                          "infinite", 1_000_000_000, ge=0)] = 0  # fmt: skip
+    readout_error: Annotated[
+        float | tuple[float, ...],
+        about("probability that a measured bit is told wrongly, 0 to 0.5; a list of two: that a 0 is, that a 1 is",
+              [0.05, 0.005]),
+    ] = 0.0  # fmt: skip
 
 
 def memory_model(memory: Memory) -> MemoryModel:
-    """The quantum room's model. Raises `LocalMisuse` when T2 > 2 T1."""
-    return MemoryModel(memory.t1_ns, memory.t2_ns, memory.readout_error)
+    """The quantum room's model. Raises `LocalMisuse` when T2 > 2 T1, and for what is no readout error."""
+    told = memory.readout_error
+    zero, one = (told, told) if isinstance(told, float) else told
+    return MemoryModel(memory.t1_ns, memory.t2_ns, memory.depolarising_ns, (zero, one))
 
 
 def link_model(hardware: Hardware, cycle_ns: int, arm_delays_ns: tuple[int, ...] = (0, 0)) -> LinkModel:
@@ -92,7 +101,8 @@ def link_model(hardware: Hardware, cycle_ns: int, arm_delays_ns: tuple[int, ...]
             )  # fmt: skip
         case DoubleClick():
             return LinkModel.double_click(
-                cycle_ns=cycle_ns, detection=_two(hardware.detection), visibility=hardware.visibility,
+                cycle_ns=cycle_ns, detection=_two(hardware.detection),
+                dark_count_probability=hardware.dark_count_probability, visibility=hardware.visibility,
                 arm_delays_ns=arms,
             )  # fmt: skip
 
@@ -102,18 +112,18 @@ def _two(values: tuple[float, ...]) -> tuple[float, float]:
 
 
 def expected_states(model: LinkModel) -> tuple[Correlations, ...]:
-    """The state behind each Bell index, the link's first end first.
-
-    An index that the link never heralds gets the state of the first one that it does, turned on its first half: whoever
-    takes the worst of all finds none that is worse than what there is.
-    """
-    states = {herald.bell_index: herald.correlations for herald in model.heralds}
-    known, state = next(iter(states.items()))
-    return tuple(states.get(bell) or apply_pauli(state, 0, known ^ bell) for bell in BellIndex)
+    """The state behind each Bell index, the link's first end first."""
+    return model.expected_states()
 
 
 def check_memory(memory: Memory, path: str) -> Iterator[Problem]:
-    """T2 <= 2 T1."""
+    """T2 <= 2 T1, and readout errors that are probabilities of at most a half."""
+    told = memory.readout_error
+    errors = (told, told) if isinstance(told, float) else told
+    if len(errors) != 2 or not all(0.0 <= error <= 0.5 for error in errors):
+        remedy = "write a number from 0 to 0.5, or [of a 0, of a 1]"
+        yield Problem(f"{path}.readout-error", shown(told), "is no readout error", remedy)
+        return
     try:
         memory_model(memory)
     except LocalMisuse as error:

@@ -14,7 +14,7 @@ from qstack._cext.engine import PairEngine
 from qstack.base.bell import Basis, BellIndex
 from qstack.base.errors import LocalMisuse, ResourceLimit
 from qstack.quantum.formulas import Correlations
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 
 __all__ = ["DEFAULT_PAIR_LIMIT", "Measured", "NewPair", "PairEngine", "QubitHandle", "StateEngine", "Status", "Swapped"]
 

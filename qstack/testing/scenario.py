@@ -15,7 +15,7 @@ from qstack.base.units import MICROSECOND_NS, MILLISECOND_NS, SECOND_NS
 from qstack.machine.exchange import ExchangeParameters
 from qstack.node.configuration import NodeConfiguration
 from qstack.proto.session.params import SessionParameters
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 from qstack.testing.dice import Dice
 from qstack.testing.topology import Topology, TopologyLink, chain
 from qstack.testing.weather import CALM, WeatherReport

@@ -21,7 +21,8 @@ from qstack.proto.link.params import LinkConfiguration, StationConfiguration
 from qstack.proto.qarp.segment import Segment
 from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.unit.admission import ClaimRule
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 from qstack.testing.simulation import Place, Simulation
 from qstack.testing.weather import CALM, Partition, Weather, WeatherReport
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode

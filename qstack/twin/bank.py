@@ -43,10 +43,11 @@ class Bank:
         """What Attached tells of the memories."""
         if not self._memories:
             return ()
-        model, misread = self.model, min(PROBABILITY_UNIT - 1, round(self.model.readout_error * PROBABILITY_UNIT))
+        model = self.model
+        p0, p1 = (min(PROBABILITY_UNIT - 1, round(error * PROBABILITY_UNIT)) for error in model.readout)
         kind = MemoryKind(
             first=QubitId(0), count=len(self), role=MemoryRole.COMMUNICATION, t1_ns=model.t1_ns, t2_ns=model.t2_ns,
-            p0=misread, p1=misread,
+            p0=p0, p1=p1,
         )  # fmt: skip
         return (kind,)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 
 __all__ = ["GRACE_NS", "HORIZON_NS", "TwinConfiguration", "TwinLink", "TwinNode"]
 

@@ -14,7 +14,7 @@ from qstack.base.ids import Qna, QubitId
 from qstack.quantum import engine as door
 from qstack.quantum.engine import NewPair, QubitHandle, StateEngine
 from qstack.quantum.formulas import Correlations
-from qstack.quantum.models import Success, sample_successes
+from qstack.quantum.sampling import Success, sample_successes
 from qstack.twin.bank import Bank
 from qstack.twin.statistics import TwinStatistics
 from qstack.twin.window import Window
@@ -115,7 +115,9 @@ class Pairs:
         self._empty(bank, couple.first, instant_ns)
         self._empty(bank, couple.second, instant_ns)
         self._statistics.swapped += 1
-        misread = self._misread(bank, event, 1) | self._misread(bank, event, 2) << 1
+        misread = (
+            self._misread(bank, event, 1, done.outcome & 1) | self._misread(bank, event, 2, done.outcome >> 1) << 1
+        )
         return SwapOutcome(status=Status.OK, bell_index=compose(done.outcome, misread))
 
     def measure(self, bank: Bank, items: Sequence[MeasureItem], instant_ns: int) -> list[Outcome]:
@@ -133,7 +135,7 @@ class Pairs:
         self._engine.release([handle])
         self._empty(bank, item.qubit, instant_ns)
         self._statistics.measured += 1
-        return Outcome(status=Status.OK, bit=done.outcome ^ self._misread(bank, event, 1))
+        return Outcome(status=Status.OK, bit=done.outcome ^ self._misread(bank, event, 1, done.outcome))
 
     def apply(self, bank: Bank, items: Sequence[GateItem], instant_ns: int) -> list[Status]:
         """Gates; a memory may be listed more than once."""
@@ -194,7 +196,7 @@ class Pairs:
     def _uniform(self, event: bytes, purpose: int) -> float:
         return self._chance.uniform(event + bytes((purpose,)))
 
-    def _misread(self, bank: Bank, event: bytes, purpose: int) -> int:
+    def _misread(self, bank: Bank, event: bytes, purpose: int, bit: int) -> int:
         """1 when a bit is told wrongly."""
-        error = bank.model.readout_error
+        error = bank.model.readout[bit]
         return int(error > 0.0 and self._uniform(event, purpose) < error)

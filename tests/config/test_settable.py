@@ -11,11 +11,13 @@ import pytest
 
 from qstack.config import hardware, node, twin
 from qstack.proto.link.params import LinkConfiguration, StationConfiguration
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 
 SAID_ELSEWHERE = {
     LinkConfiguration: {"link": "id"},
+    MemoryModel: {"readout": "readout_error"},
     TwinNode: {"memory": "t1_ns"},
     TwinConfiguration: {"nodes": "pace", "links": "pace"},
 }

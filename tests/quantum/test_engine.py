@@ -12,7 +12,7 @@ from qstack.base.bell import PAULI_BASES, Basis, BellIndex, Gate
 from qstack.base.errors import LocalMisuse, ResourceLimit
 from qstack.quantum import formulas, reference
 from qstack.quantum.engine import NewPair, PairEngine, QubitHandle, StateEngine, Status
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 
 EXACT = 1e-12
 PAULIS = (Gate.I, Gate.Z, Gate.X, Gate.Y)

@@ -9,7 +9,7 @@ import qutip
 
 from qstack.base.bell import PAULI_BASES, Gate
 from qstack.quantum.engine import NewPair, StateEngine, Status
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 
 EXACT = 1e-12
 PAULIS = (Gate.I, Gate.Z, Gate.X, Gate.Y)

@@ -197,7 +197,7 @@ def test_formulas_what_cannot_be_is_refused(attempt):
 def test_formulas_and_models_import_no_numpy_and_no_engine():
     """A daemon that only estimates stays small."""
     code = (
-        "import sys, qstack.quantum.formulas, qstack.quantum.models, qstack.quantum.bell;"
+        "import sys, qstack.quantum.formulas, qstack.quantum.hardware, qstack.quantum.memories, qstack.quantum.bell;"
         "sys.exit('numpy' in sys.modules or any(name.startswith('qstack._cext') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

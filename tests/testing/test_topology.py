@@ -5,7 +5,7 @@ import pytest
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import make_qna
 from qstack.base.units import SECOND_NS
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 from qstack.testing.simulation import EPOCH_NS
 from qstack.testing.topology import DEMO, Topology, TopologyLink, TopologyNode, chain
 from qstack.wire.control import ClaimEndpoint, Delivered, OpenUnit

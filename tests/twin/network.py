@@ -3,7 +3,8 @@
 from qstack.base.chance import Chance
 from qstack.base.ids import Cycle, LinkId, QubitId, make_qna
 from qstack.base.units import SECOND_NS
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
 from qstack.wire.twin import (

@@ -6,7 +6,8 @@ from qstack.base.bell import Basis, Gate
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import make_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import GRACE_NS, HORIZON_NS, TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.window import MAXIMUM_WINDOWS
 from qstack.wire.protocols import Protocol

@@ -7,7 +7,8 @@ import pytest
 from qstack.base.bell import PAULI_BASES, Basis, BellIndex, compose
 from qstack.base.units import MILLISECOND_NS
 from qstack.quantum import bell, formulas
-from qstack.quantum.models import LinkModel, MemoryModel
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
 from qstack.wire.twin import FIDELITY_UNIT, Status
 from tests.twin.network import ALICE, BOB, CYCLE_NS, EAST, FIRST, REPEATER, START, WEST, Network, configuration
 
@@ -100,7 +101,7 @@ def test_twin_error_rate_of_a_werner_chain_is_that_of_theory(basis):
 
 
 def test_twin_readout_errors_turn_what_is_told():
-    net = Network(configuration(MemoryModel(readout_error=0.05), qubits=4000))
+    net = Network(configuration(MemoryModel(readout=(0.05, 0.05)), qubits=4000))
     count = 2000
     errors = disagreements(net, chain(net, count), Basis.Z)
     # Alice's bit, Bob's bit, and the X part of the swap outcome are each told wrongly with probability 0.05.

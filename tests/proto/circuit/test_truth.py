@@ -6,7 +6,7 @@ import pytest
 
 from qstack.base.ids import QubitId
 from qstack.base.units import MILLISECOND_NS, SECOND_NS, fidelity_from_wire
-from qstack.quantum.models import MemoryModel
+from qstack.quantum.memories import MemoryModel
 from qstack.testing.simulation import EPOCH_NS, Simulation
 from qstack.testing.topology import Topology, TopologyLink, chain
 from qstack.wire.control import ClaimEndpoint, OpenUnit, PairDelivered

@@ -10,7 +10,7 @@ from qstack.base.time import Instant
 from qstack.base.units import MINUTE_NS, SECOND_NS
 from qstack.proto.link.tally import TESTED_BASES, ErrorTally, TallyParameters
 from qstack.quantum.formulas import bell_diagonal, error_rates, fidelities, fidelity, werner
-from qstack.quantum.models import LinkModel
+from qstack.quantum.links import LinkModel
 
 
 def rate(state: tuple[float, ...], bell: int, basis: Basis) -> float:

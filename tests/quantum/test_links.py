@@ -11,7 +11,10 @@ from qstack.base.bell import BellIndex
 from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse
 from qstack.quantum import formulas, reference
-from qstack.quantum.models import HeraldedState, LinkModel, MemoryModel, sample_successes
+from qstack.quantum.heralding import HeraldedState
+from qstack.quantum.links import LinkModel
+from qstack.quantum.memories import MemoryModel
+from qstack.quantum.sampling import sample_successes
 
 probabilities = st.floats(0.0, 1.0)
 
@@ -125,7 +128,7 @@ def test_a_link_knows_after_its_longer_arm():
         lambda: LinkModel.single_click(cycle_ns=1, bright=(0.1, 0.1), detection=(1, 1), visibility=2),
         lambda: LinkModel.double_click(cycle_ns=1, detection=(1, 2)),
         lambda: MemoryModel(t1_ns=10, t2_ns=21),
-        lambda: MemoryModel(readout_error=0.6),
+        lambda: MemoryModel(readout=(0.0, 0.6)),
     ],
 )
 def test_a_model_that_cannot_be_is_refused(attempt):
