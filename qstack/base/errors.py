@@ -41,6 +41,7 @@ class ErrorCode(IntEnum):
     PAYLOAD_LOST = 17  # a hybrid frame whose header came too late
     TOO_BIG = 18
     CONFIRMATION_FAILED = 19  # two ends did not show that they hold the same key
+    NO_TIME = 20  # it could be done in time, but not with the present load
 
 
 class QstackError(Exception):

@@ -23,7 +23,7 @@ def attempts_in_flight(places: int, success_probability: float, risk: float) -> 
     """
     if not 0.0 <= success_probability <= 1.0 or not 0.0 < risk < 1.0:
         raise LocalMisuse(f"flow control with success probability {success_probability} and risk {risk}")
-    if places <= 0:
+    if places < 0:
         return 0
     allowed, refused = places, MOST_ATTEMPTS + 1  # as many attempts as places are always allowed
     while refused - allowed > 1:
