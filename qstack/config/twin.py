@@ -7,7 +7,7 @@ from msgspec import field
 from qstack.base.ids import Qna
 from qstack.config.hardware import ArmDelays, Hardware, Memory, Werner
 from qstack.config.node import Address, Chance, Log, MaxError, Mode
-from qstack.config.value import Permissions, Section, SocketPath, about
+from qstack.config.value import Permissions, Section, SocketPath, Users, about
 
 __all__ = ["Pace", "TwinFile", "TwinLink", "TwinListen", "TwinNode"]
 
@@ -38,6 +38,8 @@ class TwinNode(Memory, kw_only=True):
 
     qna: Address
     qubits: Annotated[int, about("number of its memories", 32, ge=0, le=(1 << 20) - 1)] = 0
+    users: Annotated[Users, about('users whose daemon may attach as this node over the Unix socket, or "any"',
+                                  ["qstack"])] = Users(None)  # fmt: skip
 
 
 class TwinLink(Section):

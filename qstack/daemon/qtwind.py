@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -10,18 +11,18 @@ import trio
 from qstack import __version__
 from qstack.base.chance import Chance
 from qstack.base.errors import QstackError
-from qstack.base.ids import LinkId
+from qstack.base.ids import LinkId, Qna
 from qstack.config.hardware import link_model, memory_model
 from qstack.config.loading import load_twin
 from qstack.config.twin import TwinFile
 from qstack.daemon.log import configure_log
 from qstack.daemon.notify import notify
-from qstack.daemon.twin_server import TwinServer, listen
+from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
 
-__all__ = ["main", "make_parser", "make_twin"]
+__all__ = ["admission", "main", "make_parser", "make_twin"]
 
 _EXAMPLES = """examples:
   qtwind /etc/qstack/twin.toml                  run in the foreground until SIGTERM
@@ -70,6 +71,15 @@ def make_twin(file: TwinFile) -> Twin:
     return Twin(TwinConfiguration(nodes, links, file.time.pace, file.time.grace_ns, file.time.horizon_ns), chance)
 
 
+def admission(file: TwinFile) -> Callable[[int], frozenset[Qna]]:
+    """As which nodes a user may attach over the Unix socket."""
+
+    def admit(user: int) -> frozenset[Qna]:
+        return frozenset(each.qna for each in file.nodes if each.users.ids is None or user in each.users.ids)
+
+    return admit
+
+
 async def _run(file: TwinFile, twin: Twin) -> None:
     logger = configure_log(file.log.level, file.log.format).bind(twin=str(file.listen.socket))
     server = TwinServer(twin, file.time.max_error_ns)
@@ -84,7 +94,10 @@ async def _run(file: TwinFile, twin: Twin) -> None:
             await nursery.start(_watch_signals, nursery.cancel_scope)
             logger.info("ready", nodes=len(file.nodes), links=len(file.links))
             notify("READY=1")
-            await server.run(nodes, operators)
+            nursery.start_soon(serve_socket, server, nodes, admission(file))
+            if operators is not None:
+                nursery.start_soon(serve_socket, server, operators, None)
+            await server.run()
     finally:
         for path in ours:
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The client of a quantum device on a Unix socket: asks the primitives, and holds each result until its instant.
+"""The client of a quantum device: asks the primitives, and holds each result until its instant.
 
 Laws:
 
@@ -6,6 +6,8 @@ Laws:
   it, and this client keeps it until `deliver_at`. A result that comes after its instant is handed over at once, and
   counted with its lateness.
 * Every request is answered: those that a device leaves open when it goes are answered by `Refused` (NOT_ATTACHED).
+
+How messages reach the device is a `Carrier`'s business: a Unix socket here, a broker in `daemon.device_broker`.
 """
 
 import socket
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
+from typing import Protocol as Interface
 
 import trio
 
@@ -21,15 +24,28 @@ from qstack.base.ids import Qna, format_qna
 from qstack.base.time import DomainTime, Instant, Timescale
 from qstack.io.alarm import Alarm
 from qstack.io.clock import now_ns
+from qstack.io.packets import PacketSocket
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import Attach, Attached, Refused, Status
 from qstack.wire.value import Message, decode_message_untrusted
 
-__all__ = ["DeviceClient", "Lateness", "connect_device"]
+__all__ = ["Carrier", "DeviceClient", "Lateness", "connect_device", "read_attached"]
 
-_MAXIMUM_MESSAGE = 1 << 18
 _PAUSE_S = 0.02  # before the second attempt to connect; doubled with each
 _LONGEST_PAUSE_S = 1.0
+
+
+class Carrier(Interface):
+    """Carries messages to a device and back, in order and each once, for as long as it runs."""
+
+    def send(self, octets: bytes) -> bool:
+        """Send one; False when the device does not take them fast enough."""
+
+    async def run(self, take: Callable[[list[bytes]], bool]) -> None:
+        """Hand over what arrives until the device is gone or `take` says False. Raises `OSError`."""
+
+    def close(self) -> None:
+        """Give back what it has."""
 
 
 @dataclass(slots=True)
@@ -50,28 +66,25 @@ class Lateness:
 
 
 class DeviceClient:
-    """One attached connection. `deliver` is called with each result at its instant."""
+    """One attachment. `deliver` is called with each result at its instant."""
 
     def __init__(
-        self, sock: trio.socket.SocketType, attached: Attached, timescale: Callable[[], Timescale],
+        self, carrier: Carrier, attached: Attached, timescale: Callable[[], Timescale],
         deliver: Callable[[Message], None],
     ) -> None:  # fmt: skip
         self.attached = attached
         self.lateness = Lateness()
-        self._sock = sock
+        self._carrier = carrier
         self._timescale = timescale
         self._deliver = deliver
         self._alarm = Alarm()
         self._held: list[tuple[Instant, int, Message]] = []
         self._arrived = 0
         self._open: set[int] = set()  # requests without an answer
-        self._to_send, self._sending = trio.open_memory_channel[bytes](4_096)
 
     def call(self, request: Message) -> bool:
-        """Queue a request; False when the device does not take them fast enough."""
-        try:
-            self._to_send.send_nowait(request.encode())
-        except trio.WouldBlock:
+        """Ask; False when the device does not take requests fast enough."""
+        if not self._carrier.send(request.encode()):
             return False
         self._open.add(getattr(request, "request_id", 0))
         return True
@@ -80,15 +93,14 @@ class DeviceClient:
         """Serve until the device goes away. Nothing is delivered any more afterwards, but by `refuse_open`."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._send)
                 nursery.start_soon(self._hold)
-                await self._receive()
+                await self._carrier.run(self._take_all)
                 nursery.cancel_scope.cancel()
         except* OSError:
             pass  # it went while something was on the way to it
         finally:
             self._alarm.close()
-            self._sock.close()
+            self._carrier.close()
 
     def refuse_open(self) -> None:
         """Answer what the device has left open."""
@@ -97,20 +109,17 @@ class DeviceClient:
             self._deliver(Refused(request_id=number, status=Status.NOT_ATTACHED, completed_at=now, deliver_at=now))
         self._open.clear()
 
-    async def _send(self) -> None:
-        async for octets in self._sending:
-            await self._sock.send(octets)
-
-    async def _receive(self) -> None:
-        while octets := await self._sock.recv(_MAXIMUM_MESSAGE):
+    def _take_all(self, datagrams: list[bytes]) -> bool:
+        for octets in datagrams:
             try:
                 message = decode_message_untrusted(Protocol.TWIN, octets)
             except WireError:
                 self.lateness.malformed += 1
                 continue
             if isinstance(message, Refused) and message.status == Status.NOT_ATTACHED:
-                return  # another host has attached as this node: what we had there is gone
+                return False  # another host has attached as this node: what we had there is gone
             self._take(message)
+        return True
 
     def _take(self, message: Message) -> None:
         arrived_ns = now_ns()
@@ -139,14 +148,14 @@ class DeviceClient:
 async def connect_device(
     path: Path, node: Qna, timescale: Callable[[], Timescale], deliver: Callable[[Message], None], patience_s: float
 ) -> DeviceClient:
-    """Connect and attach, trying again for `patience_s` while nobody answers. Raises `LocalMisuse`."""
+    """Connect and attach over a Unix socket, trying again for `patience_s` while nobody answers. `LocalMisuse`."""
     pause_s = _PAUSE_S
     with trio.move_on_after(patience_s):
         while True:
-            sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
             try:
-                return DeviceClient(sock, await _attach(sock, path, node), timescale, deliver)
-            except (FileNotFoundError, ConnectionError):
+                return DeviceClient(*await _attach(sock, path, node), timescale, deliver)
+            except (FileNotFoundError, ConnectionError, BlockingIOError):
                 sock.close()
             except BaseException:
                 sock.close()
@@ -156,23 +165,31 @@ async def connect_device(
     raise LocalMisuse(f"nothing answers at {path} within {patience_s} s: start qtwind first, or correct [twin] socket")
 
 
-async def _attach(sock: trio.socket.SocketType, path: Path, node: Qna) -> Attached:
-    """Raises `LocalMisuse` for what stays as it is, `FileNotFoundError` and `ConnectionError` for what may pass."""
+async def _attach(sock: socket.socket, path: Path, node: Qna) -> tuple[PacketSocket, Attached]:
+    """Raises `LocalMisuse` for what stays as it is; `FileNotFoundError`, `ConnectionError` and `BlockingIOError` (many
+    want to connect) for what may pass."""
     try:
-        await sock.connect(str(path))
-        await sock.send(Attach(node=node).encode())
-        octets = await sock.recv(_MAXIMUM_MESSAGE)
-    except (FileNotFoundError, ConnectionError):
+        sock.connect(str(path))
+        carrier = PacketSocket(sock)
+        carrier.send(Attach(node=node).encode())
+        octets = await carrier.receive_one()
+    except (FileNotFoundError, ConnectionError, BlockingIOError):
         raise
     except OSError as error:
         raise LocalMisuse(f"[twin] socket {path}: {error.strerror or error}") from error
     if not octets:
         raise ConnectionResetError
+    return carrier, read_attached(octets, node, str(path))
+
+
+def read_attached(octets: bytes, node: Qna, place: str) -> Attached:
+    """The answer to Attach. Raises `LocalMisuse` for any other, naming the `place` where the device is."""
     try:
         answer = decode_message_untrusted(Protocol.TWIN, octets)
     except WireError as error:
-        raise LocalMisuse(f"what listens at {path} is no device: {error}") from error
+        raise LocalMisuse(f"what listens at {place} is no device: {error}") from error
     if isinstance(answer, Attached):
         return answer
     why = repr(answer.status) if isinstance(answer, Refused) else answer.NAME
-    raise LocalMisuse(f"the device at {path} refuses node {format_qna(node)}: {why}; is the node in its configuration?")
+    raise LocalMisuse(f"the device at {place} refuses node {format_qna(node)}: {why}; is the node in its "
+                      "configuration, and may this user attach as it?")  # fmt: skip

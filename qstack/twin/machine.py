@@ -74,6 +74,7 @@ class Twin:
         self._windows = WindowBook()
         self._served: dict[int, Bank] = {}
         self._operators: set[int] = set()
+        self._allowed: dict[int, frozenset[Qna]] = {}
         self._results: list[tuple[int, Message]] = []
 
     # ---- driven by ----
@@ -116,9 +117,14 @@ class Twin:
         """Let this connection inspect states, for as long as it does not attach as a node."""
         self._operators.add(session)
 
+    def restrict(self, session: int, nodes: frozenset[Qna]) -> None:
+        """Let this connection attach as one of `nodes` and as no other (TWIN-5.1-8)."""
+        self._allowed[session] = nodes
+
     def close_session(self, session: int, now_ns: int) -> None:
         """A connection is gone: its node's memories are emptied and its attempts withdrawn (TWIN-3-5)."""
         self._operators.discard(session)
+        self._allowed.pop(session, None)
         bank = self._served.get(session)
         if bank is not None:
             self._detach(bank, now_ns)
@@ -145,6 +151,8 @@ class Twin:
     def _on_attach(self, session: int, message: Attach, now_ns: int) -> Status:
         if message.version != VERSION:
             return Status.UNSUPPORTED
+        if message.node not in self._allowed.get(session, (message.node,)):
+            return Status.NOT_ALLOWED
         bank = self._banks.get(message.node)
         if bank is None:
             return Status.UNKNOWN_NODE
