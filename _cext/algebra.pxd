@@ -5,7 +5,6 @@ A matrix is sixteen doubles, r[4 * i + j]. A half is 0 (index i) or 1 (index j).
 and `other` that of its partner's: one is 4 and the other 1, so their sum is 5.
 """
 
-from libc.math cimport exp
 from libc.stdint cimport uint8_t, uint32_t
 
 
@@ -27,28 +26,6 @@ cdef inline void bell_signs(uint8_t bell, double* signs) noexcept nogil:
     signs[2] = -signs[2]
 
 
-cdef inline int row_of_basis(uint8_t basis) noexcept nogil:
-    """Basis Z 0, X 1, Y 2 to its row in I, X, Y, Z."""
-    return 3 if basis == 0 else basis
-
-
-cdef inline double survival(double elapsed_ns, double lifetime_ns) noexcept nogil:
-    return exp(-elapsed_ns / lifetime_ns) if lifetime_ns > 0.0 else 1.0
-
-
-cdef inline void transfer(double* r, uint32_t half, double e1, double e2) noexcept nogil:
-    """Let one half relax and dephase."""
-    cdef int own = own_stride(half)
-    cdef int other = 5 - own
-    cdef double* column
-    cdef int j
-    for j in range(4):
-        column = r + j * other
-        column[own] *= e2
-        column[2 * own] *= e2
-        column[3 * own] = e1 * column[3 * own] + (1.0 - e1) * column[0]
-
-
 cdef inline void trace_out(double* r, uint32_t half) noexcept nogil:
     """Forget one half: its index becomes maximally mixed."""
     cdef int own = own_stride(half)
@@ -59,30 +36,21 @@ cdef inline void trace_out(double* r, uint32_t half) noexcept nogil:
             r[j * other + i * own] = 0.0
 
 
-cdef inline void turn(double* r, uint32_t half, uint8_t pauli) noexcept nogil:
-    """Apply a Pauli to one half."""
+cdef inline void collapse(double* r, uint32_t half, const double* bloch, double weight) noexcept nogil:
+    """Project one half on the pure state of a Bloch vector; weight = 1 + bloch . <s>, twice the probability."""
     cdef int own = own_stride(half)
     cdef int other = 5 - own
-    cdef double signs[4]
-    cdef int i, j
-    pauli_signs(pauli, signs)
-    for j in range(4):
-        for i in range(1, 4):
-            r[j * other + i * own] *= signs[i]
-
-
-cdef inline void collapse(double* r, uint32_t half, int row, double sign, double weight) noexcept nogil:
-    """Project one half on the eigenstate of s_row with `sign`; weight = 1 + sign * <s_row>."""
-    cdef int own = own_stride(half)
-    cdef int other = 5 - own
-    cdef double bloch
+    cdef double* column
+    cdef double left
     cdef int i, j
     for j in range(4):
-        bloch = (r[j * other] + sign * r[j * other + row * own]) / weight if j else 1.0
-        for i in range(4):
-            r[j * other + i * own] = 0.0
-        r[j * other] = bloch
-        r[j * other + row * own] = sign * bloch
+        column = r + j * other
+        left = 1.0
+        if j:
+            left = (column[0] + bloch[0] * column[own] + bloch[1] * column[2 * own] + bloch[2] * column[3 * own]) / weight
+        column[0] = left
+        for i in range(3):
+            column[(i + 1) * own] = bloch[i] * left
 
 
 cdef inline void contract(const double* r, int r_bound, const double* s, int s_bound, uint8_t bell, double norm,
@@ -104,21 +72,17 @@ cdef inline void contract(const double* r, int r_bound, const double* s, int s_b
     joined[0] = 1.0
 
 
-cdef inline uint8_t draw_bell(const double* r, int r_bound, const double* s, int s_bound, double uniform,
-                              double* norm) noexcept nogil:
-    """Choose a Bell outcome by one uniform draw; norm = four times its probability."""
+cdef inline uint8_t draw_bell(double xx, double yy, double zz, double uniform, double* norm) noexcept nogil:
+    """Choose a Bell outcome by one uniform draw, from correlations of the two; norm = four times its probability."""
     cdef double signs[4]
     cdef double left = 4.0 * uniform
     cdef double likeliest = -1.0
     cdef double weight
     cdef uint8_t best = 0
     cdef uint8_t k
-    cdef int m
     for k in range(4):
         bell_signs(k, signs)
-        weight = 0.0
-        for m in range(4):
-            weight += r[m * r_bound] * signs[m] * s[m * s_bound]
+        weight = 1.0 + signs[1] * xx + signs[2] * yy + signs[3] * zz
         if weight > likeliest:
             likeliest = weight
             best = k

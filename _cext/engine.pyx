@@ -1,150 +1,311 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The pair engine: two-qubit states of a whole network in contiguous slots.
+"""The state engine: the qubits of a whole network, pairs in contiguous slots and registers of up to ten.
 
 Laws
 ----
-1. A pair is its correlation matrix R_ij = Tr[rho (s_i x s_j)], i, j over I, X, Y, Z: sixteen doubles, R_00 = 1. Every
-   two-qubit state has exactly one; nothing is twirled or approximated.
-2. Evolution is lazy and local. Each half knows the instant for which it is true, and is brought forward only when it
-   is touched. Channels and measurements of one half commute with those of the other, so the two halves of a pair need
-   not be touched in the order of time; one half must be, and an instant before its last is refused (`EARLY`).
-3. A handle names a qubit from its creation to its release, wherever its state lives: a swap moves states, never
-   handles. A handle carries the generation of its entry, so one kept too long is refused (`STALE`), never reused.
+1. A state of n qubits is its Pauli tensor R_ij... = Tr[rho (s_i x s_j x ...)], indices over I, X, Y, Z: 4^n doubles,
+   R_00... = 1. Every state has exactly one; nothing is twirled or approximated.
+2. Evolution is lazy and local. Each qubit knows the instant for which it is true, and is brought forward only when it
+   is touched. Channels and measurements of one qubit commute with those of another, so qubits need not be touched in
+   the order of time; one qubit must be, and an instant before its last is refused (`EARLY`).
+3. A handle names a qubit from its creation to its release, wherever its state lives: operations move states, never
+   handles. A handle kept too long is refused (`STALE`), and none is given out twice.
 4. A batch is a sequence: item after item, each with its own status; a refused item changes nothing.
 5. No randomness and no clock: uniform draws in [0, 1) and instants are arguments.
+6. A gate of two qubits brings them under one holder, and what is measured or released leaves it.
 
 Theory
 ------
-A memory over dt acts on one index by the transfer matrix T: X and Y by e2 = exp(-dt/T2), Z by e1 = exp(-dt/T1), and
-Z gains (1 - e1) I, for relaxation ends in |0>. A Bell measurement with outcome k of R's second and S's first qubit
-leaves R D_k S / (R D_k S)_00 with probability (R D_k S)_00 / 4, where D_k is the diagonal of the Bell state k itself.
-Measuring s_b on the first qubit gives +-1 with probability (1 +- R_b0) / 2 and leaves the product of that eigenstate
-and (R_0j +- R_bj) / (1 +- R_b0), so that the partner's later measurement is exact as well.
-
-Room: 192 octets for a slot and 8 for each of its two qubits, 208 a pair.
+A memory is a sum of relaxation (T1), loss of phase (T2) and depolarisation (D): over dt it takes X and Y of its index
+by e2 = exp(-dt/T2 - dt/D), Z by e1 = exp(-dt/T1 - dt/D), and Z gains (1 - e1) (1/T1) / (1/T1 + 1/D) of I, for
+relaxation ends in |0>. Two spans in a row are one long span. A Bell measurement with outcome k of R's second and S's
+first qubit leaves R D_k S / (R D_k S)_00 with probability (R D_k S)_00 / 4, where D_k is the diagonal of the Bell
+state k itself. Measuring along a unit vector b gives +-1 with probability (1 +- b.R_.0) / 2 and leaves the product of
+that eigenstate and (R_0j +- b.R_.j) / (1 +- b.R_.0), so that the partner's later measurement is exact as well. Gates:
+gates.pyx. Tables, room and claims: store.pyx, registers.pyx.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.math cimport sqrt
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
-from qstack._cext.algebra cimport (
-    collapse, contract, draw_bell, own_stride, plus_probability, row_of_basis, survival, trace_out, transfer, turn,
+from qstack._cext.gates cimport Action, describe, describe_clifford
+from qstack._cext.operations cimport (
+    act_one, bell_one, erase_one, inspect_one, measure_one, release_one, scatter_one, swap_one, touch,
+)
+from qstack._cext.registers cimport may_hold, reduced, settle
+from qstack._cext.store cimport (
+    ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, OK, PAIR, UNKNOWN_OPERAND, Qubit, Store, close_store, find,
+    handle_of, has_room, index_of, intern_kind, open_store, take_qubit, take_slot,
 )
 
-cdef extern from "stdlib.h" nogil:
-    int posix_memalign(void** block, size_t alignment, size_t size)
-
-cdef enum:                  # status of an item; qstack.quantum.engine.Status says the same
-    OK = 0
-    STALE = 1               # the handle names no qubit, or no longer
-    EARLY = 2               # the instant lies before the qubit's last
-    SAME_PAIR = 3           # a swap of a pair with itself
-    UNKNOWN_OPERAND = 4     # no such basis, no such Pauli
-
 cdef enum:
-    NOBODY = 0xFFFFFFFF
-    ERASED = 1              # flag of a half: the photon or atom is gone, its index is maximally mixed
-    CACHE_LINE = 64
-    FIRST_SLOTS = 64
-    MOST_SLOTS = 0x7FFFFFFE
+    MOST_SLOTS = 0x3FFFFFFF
+    MOST_GENERATIONS = 0x7FFFFFFF
 
-
-cdef inline void evolve(double* r, const Half* half, uint32_t side, int64_t instant_ns) noexcept nogil:
-    """Bring one half forward to an instant; a matrix apart from its slot, so that looking changes nothing."""
-    cdef double elapsed = <double>(instant_ns - half.touched_ns)
-    if elapsed > 0.0 and not half.flags & ERASED and (half.t1_ns > 0.0 or half.t2_ns > 0.0):
-        transfer(r, side, survival(elapsed, half.t1_ns), survival(elapsed, half.t2_ns))
+cdef double SQRT_HALF = 0.70710678118654752440
+cdef double[5][3] AXES = [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0],
+                          [SQRT_HALF, 0.0, SQRT_HALF], [-SQRT_HALF, 0.0, SQRT_HALF]]
 
 
 cdef class PairEngine:
-    """Pairs in contiguous slots. Batch calls take and fill one-dimensional contiguous buffers.
+    """Qubits in pairs and registers. Batch calls take and fill one-dimensional contiguous buffers (NumPy arrays).
 
-    `limit`: most pairs held at once. Handles are unsigned 64-bit and never 0; instants are int64 nanoseconds.
-    Each batch call fills `statuses` (uint8, one an item). Not thread-safe: one owner.
+    `limit`: most slots; a pair and a lone qubit take one, a qubit in a register one. `register_octets`: most memory of
+    all register tensors. `generations`: how often an entry of the qubit table is used before it is retired. Handles are
+    uint64 and never 0; instants are int64 nanoseconds; kinds are uint16 numbers from `kind`. Each batch call fills
+    `statuses` (uint8, one an item) and runs without the GIL. A second call from another thread meanwhile raises
+    RuntimeError; buffers of a wrong length raise ValueError, before anything is done.
+
+    Decohere and swap n pairs with their neighbours, NumPy arrays in and out:
+
+        engine.swap(firsts, seconds, instants_ns, uniforms, outcomes, probabilities, statuses)
     """
 
-    def __cinit__(self, limit: int = 1 << 20):
+    def __cinit__(self, limit: int = 1 << 20, register_octets: int = 1 << 28, generations: int = MOST_GENERATIONS):
         if not 0 < limit <= MOST_SLOTS:
-            raise ValueError("limit must lie in 1..2147483646")
-        self.pairs = NULL
-        self.qubits = NULL
-        self.slots = 0
-        self.live_slots = 0
-        self.limit_slots = <uint32_t>limit
-        self.free_slot = NOBODY
-        self.free_qubit = NOBODY
+            raise ValueError(f"limit must lie in 1..{MOST_SLOTS}")
+        if not 0 <= register_octets < 1 << 62:
+            raise ValueError("register_octets must lie in 0..2^62")
+        if not 0 < generations <= MOST_GENERATIONS:
+            raise ValueError(f"generations must lie in 1..{MOST_GENERATIONS}")
+        open_store(&self.store, <uint32_t>limit, <uint64_t>register_octets, <uint32_t>generations)
 
     def __dealloc__(self):
-        free(self.pairs)
-        free(self.qubits)
+        close_store(&self.store)
 
     @property
     def live(self) -> int:
-        """Pairs of which at least one qubit is held."""
-        return self.live_slots
+        """Pairs, lone qubits and registers that are held."""
+        return self.store.live_slots + self.store.live_registers
+
+    @property
+    def registers(self) -> int:
+        """Registers of three qubits or more that are held."""
+        return self.store.live_registers
+
+    @property
+    def register_octets(self) -> int:
+        """Memory of all register tensors now."""
+        return self.store.tensor_octets
 
     @property
     def limit(self) -> int:
-        """Most pairs held at once."""
-        return self.limit_slots
+        """Most slots."""
+        return self.store.limit_slots
 
     @property
     def octets_per_pair(self) -> int:
         """Memory of one pair, its two qubit entries included."""
-        return sizeof(Pair) + 2 * sizeof(Qubit)
+        return PAIR * sizeof(double) + 2 * sizeof(Qubit)
 
-    # ---- batches ----
+    def kind(self, t1_ns: float = 0.0, t2_ns: float = 0.0, depolarising_ns: float = 0.0) -> int:
+        """Number of a kind of memory, from its lifetimes, 0 for infinite; 0 is the ideal memory.
 
-    def create(self, const double[::1] correlations, const int64_t[::1] instants_ns, const double[::1] lifetimes_ns,
+        Raises ValueError (negative, T2 > 2 T1) and MemoryError (65535 kinds).
+        """
+        return intern_kind(&self.store, t1_ns, t2_ns, depolarising_ns)
+
+    # ---- making ----
+
+    def create(self, const double[::1] correlations, const int64_t[::1] instants_ns, const uint16_t[::1] kinds,
                uint64_t[::1] handles) -> None:
         """Make n pairs.
 
-        correlations: 16 n, row-major R. instants_ns: 2 n, birth of each half. lifetimes_ns: 4 n, T1 and T2 of half 0,
-        T1 and T2 of half 1, 0 for infinite. handles: 2 n, filled. Raises ValueError (sizes, R_00, T2 > 2 T1) and
-        MemoryError (limit), before anything is made.
+        correlations: 16 n, row-major R. instants_ns, kinds: 2 n, birth and memory of each half. handles: 2 n, filled.
+        Raises ValueError (sizes, R_00, unknown kind) and MemoryError (limit), before anything is made.
         """
         cdef Py_ssize_t count = handles.shape[0] // 2
         cdef Py_ssize_t n
         cdef uint32_t slot
-        cdef int half
-        cdef Pair* pair
+        cdef Qubit* left
+        cdef Qubit* right
         same(correlations.shape[0], 16 * count)
         same(instants_ns.shape[0], 2 * count)
-        same(lifetimes_ns.shape[0], 4 * count)
+        same(kinds.shape[0], 2 * count)
         same(handles.shape[0], 2 * count)
-        check_states(correlations, lifetimes_ns, count)
-        self.reserve(count)
-        with nogil:
-            for n in range(count):
-                slot = self.take_slot()
-                pair = &self.pairs[slot]
-                memcpy(pair.r, &correlations[16 * n], 16 * sizeof(double))
-                for half in range(2):
-                    pair.half[half].touched_ns = instants_ns[2 * n + half]
-                    pair.half[half].t1_ns = lifetimes_ns[4 * n + 2 * half]
-                    pair.half[half].t2_ns = lifetimes_ns[4 * n + 2 * half + 1]
-                    pair.half[half].flags = 0
-                    handles[2 * n + half] = self.take_qubit(2 * slot + half)
+        check_states(correlations, 16)
+        check_kinds(&self.store, kinds)
+        self.enter()
+        try:
+            if not has_room(&self.store, count):
+                raise MemoryError("no room for another pair")
+            with nogil:
+                for n in range(count):
+                    slot = take_slot(&self.store)
+                    memcpy(&self.store.pairs[<size_t>PAIR * slot], &correlations[16 * n], PAIR * sizeof(double))
+                    left = take_qubit(&self.store, instants_ns[2 * n], kinds[2 * n])
+                    right = take_qubit(&self.store, instants_ns[2 * n + 1], kinds[2 * n + 1])
+                    left.holder = right.holder = slot
+                    left.side = 0
+                    right.side = 1
+                    left.partner = index_of(&self.store, right)
+                    right.partner = index_of(&self.store, left)
+                    handles[2 * n] = handle_of(&self.store, right.partner)
+                    handles[2 * n + 1] = handle_of(&self.store, left.partner)
+        finally:
+            self.busy = False
+
+    def prepare(self, const double[::1] bloch, const int64_t[::1] instants_ns, const uint16_t[::1] kinds,
+                uint64_t[::1] handles) -> None:
+        """Make n lone qubits. bloch: 3 n, <X>, <Y>, <Z> of each, no longer than 1. Otherwise as `create`."""
+        cdef Py_ssize_t count = handles.shape[0]
+        cdef Py_ssize_t n
+        cdef uint32_t index
+        cdef double state[4]
+        same(bloch.shape[0], 3 * count)
+        same(instants_ns.shape[0], count)
+        same(kinds.shape[0], count)
+        check_bloch(bloch, 1e-9)
+        check_kinds(&self.store, kinds)
+        self.enter()
+        try:
+            if not has_room(&self.store, count):
+                raise MemoryError("no room for another qubit")
+            with nogil:
+                state[0] = 1.0
+                for n in range(count):
+                    memcpy(&state[1], &bloch[3 * n], 3 * sizeof(double))
+                    index = index_of(&self.store, take_qubit(&self.store, instants_ns[n], kinds[n]))
+                    settle(&self.store, state, 1, &index)
+                    handles[n] = handle_of(&self.store, index)
+        finally:
+            self.busy = False
+
+    def create_register(self, const double[::1] tensor, const int64_t[::1] instants_ns, const uint16_t[::1] kinds,
+                        uint64_t[::1] handles) -> None:
+        """Make one state of n qubits. tensor: 4^n; instants_ns, kinds, handles: n. Otherwise as `create`."""
+        cdef Py_ssize_t count = handles.shape[0]
+        cdef uint32_t members[MOST_QUBITS]
+        cdef double* r
+        cdef Py_ssize_t i
+        if not 1 <= count <= MOST_QUBITS:
+            raise ValueError(f"a register has 1..{MOST_QUBITS} qubits")
+        same(tensor.shape[0], <Py_ssize_t>1 << 2 * count)
+        same(instants_ns.shape[0], count)
+        same(kinds.shape[0], count)
+        check_states(tensor, tensor.shape[0])
+        check_kinds(&self.store, kinds)
+        self.enter()
+        try:
+            if not has_room(&self.store, count) or (count >= 3 and not may_hold(&self.store, <int>count)):
+                raise MemoryError("no room for another register")
+            r = <double*>malloc(tensor.shape[0] * sizeof(double))
+            if r == NULL:
+                raise MemoryError("no memory for another register")
+            memcpy(r, &tensor[0], tensor.shape[0] * sizeof(double))
+            for i in range(count):
+                members[i] = index_of(&self.store, take_qubit(&self.store, instants_ns[i], kinds[i]))
+                handles[i] = handle_of(&self.store, members[i])
+            settle(&self.store, r, <int>count, members)
+            if count < 3:
+                free(r)
+        finally:
+            self.busy = False
+
+    # ---- time ----
 
     def decohere(self, const uint64_t[::1] handles, const int64_t[::1] instants_ns, uint8_t[::1] statuses) -> None:
         """Bring n qubits forward to their instants."""
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
-        cdef uint32_t place
+        cdef Qubit* qubit
         same(instants_ns.shape[0], count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.touch(handles[n], instants_ns[n], &place)
+                statuses[n] = touch(&self.store, handles[n], instants_ns[n], &qubit)
+        self.busy = False
+
+    def relocate(self, const uint64_t[::1] handles, const uint16_t[::1] kinds, const int64_t[::1] instants_ns,
+                 uint8_t[::1] statuses) -> None:
+        """Let n qubits go on in other memories, from their instants on."""
+        cdef Py_ssize_t count = handles.shape[0]
+        cdef Py_ssize_t n
+        cdef Qubit* qubit
+        same(kinds.shape[0], count)
+        same(instants_ns.shape[0], count)
+        same(statuses.shape[0], count)
+        check_kinds(&self.store, kinds)
+        self.enter()
+        with nogil:
+            for n in range(count):
+                statuses[n] = touch(&self.store, handles[n], instants_ns[n], &qubit)
+                if statuses[n] == OK:
+                    qubit.kind = kinds[n]
+        self.busy = False
+
+    def scatter(self, const uint64_t[::1] handles, const double[::1] probabilities, const int64_t[::1] instants_ns,
+                uint8_t[::1] statuses) -> None:
+        """Pauli noise on n qubits. probabilities: 3 n, of an X, a Y and a Z; the rest is nothing."""
+        cdef Py_ssize_t count = handles.shape[0]
+        cdef Py_ssize_t n
+        cdef double factors[3]
+        same(probabilities.shape[0], 3 * count)
+        same(instants_ns.shape[0], count)
+        same(statuses.shape[0], count)
+        self.enter()
+        with nogil:
+            for n in range(count):
+                if pauli_factors(&probabilities[3 * n], factors):
+                    statuses[n] = scatter_one(&self.store, handles[n], factors, instants_ns[n])
+                else:
+                    statuses[n] = UNKNOWN_OPERAND
+        self.busy = False
+
+    # ---- gates ----
+
+    def apply(self, const uint8_t[::1] gates, const uint64_t[::1] firsts, const uint64_t[::1] seconds,
+              const double[::1] angles, const double[::1] errors, const int64_t[::1] instants_ns,
+              uint8_t[::1] statuses) -> None:
+        """n gates (`qstack.base.bell.Gate`). seconds: 0 for gates of one qubit. angles: radians, or the number of a
+        CLIFFORD. errors: depolarising probability after the gate, rho -> (1 - p) G rho + p I/2^n on its qubits."""
+        cdef Py_ssize_t count = gates.shape[0]
+        cdef Py_ssize_t n
+        cdef Action action
+        same(firsts.shape[0], count)
+        same(seconds.shape[0], count)
+        same(angles.shape[0], count)
+        same(errors.shape[0], count)
+        same(instants_ns.shape[0], count)
+        same(statuses.shape[0], count)
+        self.enter()
+        with nogil:
+            for n in range(count):
+                describe(gates[n], angles[n], errors[n], &action)
+                statuses[n] = act_one(&self.store, firsts[n], seconds[n], instants_ns[n], &action)
+        self.busy = False
+
+    def clifford(self, const int8_t[::1] images, const uint64_t[::1] firsts, const uint64_t[::1] seconds,
+                 const double[::1] errors, const int64_t[::1] instants_ns, uint8_t[::1] statuses) -> None:
+        """n Clifford gates of two qubits, any of them. images: 4 n, U g U+ of g = XI, ZI, IX, IZ, each the number of a
+        Pauli string (4 i + j, i and j over I, X, Y, Z) with its sign."""
+        cdef Py_ssize_t count = firsts.shape[0]
+        cdef Py_ssize_t n
+        cdef Action action
+        same(images.shape[0], 4 * count)
+        same(seconds.shape[0], count)
+        same(errors.shape[0], count)
+        same(instants_ns.shape[0], count)
+        same(statuses.shape[0], count)
+        self.enter()
+        with nogil:
+            for n in range(count):
+                if describe_clifford(&images[4 * n], errors[n], &action):
+                    statuses[n] = act_one(&self.store, firsts[n], seconds[n], instants_ns[n], &action)
+                else:
+                    statuses[n] = UNKNOWN_OPERAND
+        self.busy = False
+
+    # ---- measurements ----
 
     def swap(self, const uint64_t[::1] firsts, const uint64_t[::1] seconds, const int64_t[::1] instants_ns,
              const double[::1] uniforms, uint8_t[::1] outcomes, double[::1] probabilities,
              uint8_t[::1] statuses) -> None:
-        """n Bell measurements, each of a qubit of one pair with a qubit of another; both are released.
-
-        The two qubits that stay become one pair. outcomes: Bell index 0..3; probabilities: that of the outcome.
-        """
+        """n Bell measurements, each of qubits that share no state; both are released, what they were entangled with
+        becomes one state. outcomes: Bell index 0..3; probabilities: that of the outcome."""
         cdef Py_ssize_t count = firsts.shape[0]
         cdef Py_ssize_t n
         same(seconds.shape[0], count)
@@ -153,17 +314,38 @@ cdef class PairEngine:
         same(outcomes.shape[0], count)
         same(probabilities.shape[0], count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.swap_one(firsts[n], seconds[n], instants_ns[n], uniforms[n], &outcomes[n],
+                statuses[n] = swap_one(&self.store, firsts[n], seconds[n], instants_ns[n], uniforms[n], &outcomes[n],
                                             &probabilities[n])
+        self.busy = False
+
+    def bell_measure(self, const uint64_t[::1] firsts, const uint64_t[::1] seconds, const int64_t[::1] instants_ns,
+                     const double[::1] uniforms, uint8_t[::1] outcomes, double[::1] probabilities,
+                     uint8_t[::1] statuses) -> None:
+        """As `swap`, of any two qubits: those of one pair or register as well."""
+        cdef Py_ssize_t count = firsts.shape[0]
+        cdef Py_ssize_t n
+        same(seconds.shape[0], count)
+        same(instants_ns.shape[0], count)
+        same(uniforms.shape[0], count)
+        same(outcomes.shape[0], count)
+        same(probabilities.shape[0], count)
+        same(statuses.shape[0], count)
+        self.enter()
+        with nogil:
+            for n in range(count):
+                statuses[n] = bell_one(&self.store, firsts[n], seconds[n], instants_ns[n], uniforms[n], &outcomes[n],
+                                            &probabilities[n])
+        self.busy = False
 
     def measure(self, const uint64_t[::1] handles, const uint8_t[::1] bases, const int64_t[::1] instants_ns,
                 const double[::1] uniforms, uint8_t[::1] outcomes, double[::1] probabilities,
                 uint8_t[::1] statuses) -> None:
-        """n projective measurements. bases: Z 0, X 1, Y 2; outcomes: 0 for eigenvalue +1, 1 for -1.
+        """n projective measurements. bases: `qstack.base.bell.Basis`; outcomes: 0 for eigenvalue +1, 1 for -1.
 
-        The qubit stays held, in the eigenstate found.
+        The qubit stays held, in the eigenstate found, and is entangled with nothing.
         """
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
@@ -173,22 +355,40 @@ cdef class PairEngine:
         same(outcomes.shape[0], count)
         same(probabilities.shape[0], count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.measure_one(handles[n], bases[n], instants_ns[n], uniforms[n], &outcomes[n],
-                                               &probabilities[n])
+                if bases[n] > 4:
+                    statuses[n] = UNKNOWN_OPERAND
+                else:
+                    statuses[n] = measure_one(&self.store, handles[n], AXES[bases[n]], instants_ns[n], uniforms[n],
+                                                   &outcomes[n], &probabilities[n])
+        self.busy = False
 
-    def correct(self, const uint64_t[::1] handles, const uint8_t[::1] paulis, const int64_t[::1] instants_ns,
-                uint8_t[::1] statuses) -> None:
-        """Apply n Paulis. paulis: frame bits, 1 = Z part, 2 = X part."""
+    def measure_along(self, const uint64_t[::1] handles, const double[::1] axes, const int64_t[::1] instants_ns,
+                      const double[::1] uniforms, uint8_t[::1] outcomes, double[::1] probabilities,
+                      uint8_t[::1] statuses) -> None:
+        """As `measure`, along any axes: 3 n, unit vectors x, y, z."""
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
-        same(paulis.shape[0], count)
+        cdef double axis[3]
+        same(axes.shape[0], 3 * count)
         same(instants_ns.shape[0], count)
+        same(uniforms.shape[0], count)
+        same(outcomes.shape[0], count)
+        same(probabilities.shape[0], count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.correct_one(handles[n], paulis[n], instants_ns[n])
+                if unit_vector(&axes[3 * n], axis):
+                    statuses[n] = measure_one(&self.store, handles[n], axis, instants_ns[n], uniforms[n], &outcomes[n],
+                                                   &probabilities[n])
+                else:
+                    statuses[n] = UNKNOWN_OPERAND
+        self.busy = False
+
+    # ---- the end of qubits ----
 
     def erase(self, const uint64_t[::1] handles, const int64_t[::1] instants_ns, uint8_t[::1] statuses) -> None:
         """Lose n qubits: each stays held, maximally mixed, with its erasure flag set."""
@@ -196,269 +396,105 @@ cdef class PairEngine:
         cdef Py_ssize_t n
         same(instants_ns.shape[0], count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.erase_one(handles[n], instants_ns[n])
+                statuses[n] = erase_one(&self.store, handles[n], instants_ns[n])
+        self.busy = False
 
     def release(self, const uint64_t[::1] handles, uint8_t[::1] statuses) -> None:
         """Let go of n qubits; a pair whose both qubits are released is gone."""
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.release_one(handles[n])
+                statuses[n] = release_one(&self.store, handles[n])
+        self.busy = False
 
-    def inspect(self, const uint64_t[::1] handles, const int64_t[::1] instants_ns, double[::1] correlations,
-                uint8_t[::1] statuses) -> None:
+    # ---- looking ----
+
+    def inspect_pairs(self, const uint64_t[::1] handles, const int64_t[::1] instants_ns, double[::1] correlations,
+                      uint8_t[::1] statuses) -> None:
         """Read the true states of n qubits' pairs, both halves brought to the instant, without touching them.
 
-        correlations: 16 n, the named qubit's index first. A half last touched after the instant is left as it is.
+        correlations: 16 n, the named qubit's index first. A half last touched after the instant is left as it is. The
+        second index of a qubit that is in no pair is maximally mixed.
         """
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
         same(instants_ns.shape[0], count)
         same(correlations.shape[0], 16 * count)
         same(statuses.shape[0], count)
+        self.enter()
         with nogil:
             for n in range(count):
-                statuses[n] = self.inspect_one(handles[n], instants_ns[n], &correlations[16 * n])
+                statuses[n] = inspect_one(&self.store, handles[n], instants_ns[n], &correlations[16 * n])
+        self.busy = False
 
-    # ---- one qubit ----
+    def inspect(self, const uint64_t[::1] handles, int64_t instant_ns, double[::1] tensor) -> int:
+        """Read the joint state of n = 1..10 qubits, wherever they live, as `inspect_pairs` does. tensor: 4^n, filled.
+
+        Gives a status.
+        """
+        cdef Py_ssize_t count = handles.shape[0]
+        if not 1 <= count <= MOST_QUBITS:
+            raise ValueError(f"1..{MOST_QUBITS} qubits can be inspected together")
+        same(tensor.shape[0], <Py_ssize_t>1 << 2 * count)
+        self.enter()
+        try:
+            return reduced(&self.store, &handles[0], <int>count, instant_ns, &tensor[0])
+        finally:
+            self.busy = False
 
     def partner(self, uint64_t handle) -> int:
         """Handle of the other qubit of the pair; 0 when there is none or the handle is stale."""
-        cdef uint32_t place = self.find(handle)
-        cdef uint32_t other
-        if place == NOBODY:
+        cdef Qubit* qubit = self.known(handle)
+        if qubit == NULL or qubit.partner == NOBODY:
             return 0
-        other = self.pairs[place >> 1].half[1 - (place & 1)].qubit
-        return 0 if other == NOBODY else <uint64_t>self.qubits[other].generation << 32 | other
+        return handle_of(&self.store, qubit.partner)
+
+    def companions(self, uint64_t handle) -> list[int]:
+        """Handles of all qubits of the same state, in the order of its indices; none for a stale handle."""
+        cdef Qubit* qubit = self.known(handle)
+        if qubit == NULL:
+            return []
+        if qubit.holder & IN_REGISTER:
+            number = qubit.holder & ~<uint32_t>IN_REGISTER
+            return [handle_of(&self.store, self.store.registers[number].members[i])
+                    for i in range(<int>self.store.registers[number].count)]
+        if qubit.partner == NOBODY or qubit.flags & ALONE:
+            return [handle]
+        other = handle_of(&self.store, qubit.partner)
+        return [other, handle] if qubit.side else [handle, other]
 
     def touched_ns(self, uint64_t handle) -> int:
         """The qubit's last instant. Raises KeyError for a stale handle."""
-        cdef uint32_t place = self.find(handle)
-        if place == NOBODY:
+        cdef Qubit* qubit = self.known(handle)
+        if qubit == NULL:
             raise KeyError(handle)
-        return self.pairs[place >> 1].half[place & 1].touched_ns
+        return qubit.touched_ns
 
     def erased(self, uint64_t handle) -> bool:
-        """The qubit's erasure flag. Raises KeyError for a stale handle."""
-        cdef uint32_t place = self.find(handle)
-        if place == NOBODY:
+        """Whether the qubit is lost. Raises KeyError for a stale handle."""
+        cdef Qubit* qubit = self.known(handle)
+        if qubit == NULL:
             raise KeyError(handle)
-        return bool(self.pairs[place >> 1].half[place & 1].flags & ERASED)
+        return (qubit.flags & ERASED) != 0
 
-    # ---- items of a batch ----
+    cdef Qubit* known(self, uint64_t handle) except? NULL:
+        """The entry of a qubit, or NULL; refused while a batch of another thread runs."""
+        if self.busy:
+            raise RuntimeError("the engine is busy with a batch of another thread")
+        return find(&self.store, handle)
 
-    cdef uint8_t touch(self, uint64_t handle, int64_t instant_ns, uint32_t* place) noexcept nogil:
-        """Find a qubit and bring it forward; OK only when it is there and its time has not passed."""
-        cdef Half* half
-        place[0] = self.find(handle)
-        if place[0] == NOBODY:
-            return STALE
-        half = &self.pairs[place[0] >> 1].half[place[0] & 1]
-        if instant_ns < half.touched_ns:
-            return EARLY
-        evolve(self.pairs[place[0] >> 1].r, half, place[0] & 1, instant_ns)
-        half.touched_ns = instant_ns
-        return OK
-
-    cdef uint8_t swap_one(self, uint64_t first, uint64_t second, int64_t instant_ns, double uniform,
-                          uint8_t* outcome, double* probability) noexcept nogil:
-        cdef uint32_t a = self.find(first)
-        cdef uint32_t b = self.find(second)
-        cdef double joined[16]
-        cdef double norm
-        cdef Pair* r
-        cdef Pair* s
-        cdef int r_bound, s_bound
-        if a == NOBODY or b == NOBODY:
-            return STALE
-        if a >> 1 == b >> 1:
-            return SAME_PAIR
-        r = &self.pairs[a >> 1]
-        s = &self.pairs[b >> 1]
-        if instant_ns < r.half[a & 1].touched_ns or instant_ns < s.half[b & 1].touched_ns:
-            return EARLY
-        evolve(r.r, &r.half[a & 1], a & 1, instant_ns)
-        evolve(s.r, &s.half[b & 1], b & 1, instant_ns)
-        r_bound = own_stride(a & 1)
-        s_bound = own_stride(b & 1)
-        outcome[0] = draw_bell(r.r, r_bound, s.r, s_bound, uniform, &norm)
-        probability[0] = norm / 4.0
-        contract(r.r, r_bound, s.r, s_bound, outcome[0], norm, joined)
-        self.join(a, b, joined)
-        return OK
-
-    cdef void join(self, uint32_t first, uint32_t second, const double* joined) noexcept nogil:
-        """Write a swapped pair: its first half is the partner of `first`, its second that of `second`."""
-        cdef Pair* kept = &self.pairs[first >> 1]
-        cdef Pair* emptied = &self.pairs[second >> 1]
-        cdef Half left = kept.half[1 - (first & 1)]
-        cdef Half right = emptied.half[1 - (second & 1)]
-        self.free_qubit_of(kept.half[first & 1].qubit)
-        self.free_qubit_of(emptied.half[second & 1].qubit)
-        memcpy(kept.r, joined, 16 * sizeof(double))
-        kept.half[0] = left
-        kept.half[1] = right
-        if left.qubit != NOBODY:
-            self.qubits[left.qubit].place = first & <uint32_t>~1
-        if right.qubit != NOBODY:
-            self.qubits[right.qubit].place = first | 1
-        self.free_slot_of(second >> 1)
-        if left.qubit == NOBODY and right.qubit == NOBODY:
-            self.free_slot_of(first >> 1)
-
-    cdef uint8_t measure_one(self, uint64_t handle, uint8_t basis, int64_t instant_ns, double uniform,
-                             uint8_t* outcome, double* probability) noexcept nogil:
-        cdef uint32_t place
-        cdef uint8_t status
-        cdef double* r
-        cdef double plus, sign
-        cdef int row
-        if basis > 2:
-            return UNKNOWN_OPERAND
-        status = self.touch(handle, instant_ns, &place)
-        if status != OK:
-            return status
-        r = self.pairs[place >> 1].r
-        row = row_of_basis(basis)
-        plus = plus_probability(r[row * own_stride(place & 1)])
-        sign = 1.0 if uniform < plus else -1.0
-        outcome[0] = 0 if sign > 0.0 else 1
-        probability[0] = plus if sign > 0.0 else 1.0 - plus
-        collapse(r, place & 1, row, sign, 2.0 * probability[0])
-        return OK
-
-    cdef uint8_t correct_one(self, uint64_t handle, uint8_t pauli, int64_t instant_ns) noexcept nogil:
-        cdef uint32_t place
-        cdef uint8_t status
-        if pauli > 3:
-            return UNKNOWN_OPERAND
-        status = self.touch(handle, instant_ns, &place)
-        if status == OK:
-            turn(self.pairs[place >> 1].r, place & 1, pauli)
-        return status
-
-    cdef uint8_t erase_one(self, uint64_t handle, int64_t instant_ns) noexcept nogil:
-        cdef uint32_t place
-        cdef uint8_t status = self.touch(handle, instant_ns, &place)
-        if status == OK:
-            trace_out(self.pairs[place >> 1].r, place & 1)
-            self.pairs[place >> 1].half[place & 1].flags |= ERASED
-        return status
-
-    cdef uint8_t release_one(self, uint64_t handle) noexcept nogil:
-        cdef uint32_t place = self.find(handle)
-        cdef Pair* pair
-        if place == NOBODY:
-            return STALE
-        pair = &self.pairs[place >> 1]
-        self.free_qubit_of(pair.half[place & 1].qubit)
-        pair.half[place & 1].qubit = NOBODY
-        if pair.half[1 - (place & 1)].qubit == NOBODY:
-            self.free_slot_of(place >> 1)
-        else:
-            trace_out(pair.r, place & 1)
-        return OK
-
-    cdef uint8_t inspect_one(self, uint64_t handle, int64_t instant_ns, double* r) noexcept nogil:
-        cdef uint32_t place = self.find(handle)
-        cdef Pair copy
-        cdef int own, i, j
-        if place == NOBODY:
-            return STALE
-        copy = self.pairs[place >> 1]
-        evolve(copy.r, &copy.half[0], 0, instant_ns)
-        evolve(copy.r, &copy.half[1], 1, instant_ns)
-        own = own_stride(place & 1)
-        for i in range(4):
-            for j in range(4):
-                r[4 * i + j] = copy.r[own * i + (5 - own) * j]
-        return OK
-
-    # ---- slots and handles ----
-
-    cdef uint32_t find(self, uint64_t handle) noexcept nogil:
-        """Place of the qubit that a handle names, or NOBODY."""
-        cdef uint32_t index = <uint32_t>handle
-        cdef uint32_t generation = <uint32_t>(handle >> 32)
-        if index >= 2 * self.slots or not generation & 1 or self.qubits[index].generation != generation:
-            return NOBODY
-        return self.qubits[index].place
-
-    cdef uint64_t take_qubit(self, uint32_t place) noexcept nogil:
-        cdef uint32_t index = self.free_qubit
-        self.free_qubit = self.qubits[index].place
-        self.qubits[index].place = place
-        self.qubits[index].generation += 1
-        self.pairs[place >> 1].half[place & 1].qubit = index
-        return <uint64_t>self.qubits[index].generation << 32 | index
-
-    cdef void free_qubit_of(self, uint32_t index) noexcept nogil:
-        self.qubits[index].generation += 1
-        self.qubits[index].place = self.free_qubit
-        self.free_qubit = index
-
-    cdef uint32_t take_slot(self) noexcept nogil:
-        cdef uint32_t slot = self.free_slot
-        self.free_slot = self.pairs[slot].half[0].qubit
-        self.live_slots += 1
-        return slot
-
-    cdef void free_slot_of(self, uint32_t slot) noexcept nogil:
-        self.pairs[slot].half[0].qubit = self.free_slot
-        self.free_slot = slot
-        self.live_slots -= 1
-
-    cdef int reserve(self, Py_ssize_t more) except -1:
-        """Make sure that `more` pairs find a slot."""
-        cdef Py_ssize_t needed = <Py_ssize_t>self.live_slots + more
-        cdef Py_ssize_t slots
-        if needed <= self.slots:
-            return 0
-        if needed > self.limit_slots:
-            raise MemoryError("no room for another pair")
-        slots = max(FIRST_SLOTS, 2 * <Py_ssize_t>self.slots)
-        while slots < needed:
-            slots *= 2
-        return self.grow(<uint32_t>min(slots, <Py_ssize_t>self.limit_slots))
-
-    cdef int grow(self, uint32_t slots) except -1:
-        """Move to a larger block, aligned so that a pair fills whole cache lines."""
-        cdef void* pairs = NULL
-        cdef void* qubits = NULL
-        cdef uint32_t old = self.slots
-        if posix_memalign(&pairs, CACHE_LINE, slots * sizeof(Pair)) != 0:
-            raise MemoryError("no memory for pairs")
-        if posix_memalign(&qubits, CACHE_LINE, 2 * slots * sizeof(Qubit)) != 0:
-            free(pairs)
-            raise MemoryError("no memory for qubits")
-        memset(pairs, 0, slots * sizeof(Pair))
-        memset(qubits, 0, 2 * slots * sizeof(Qubit))
-        if old:
-            memcpy(pairs, self.pairs, old * sizeof(Pair))
-            memcpy(qubits, self.qubits, 2 * old * sizeof(Qubit))
-        free(self.pairs)
-        free(self.qubits)
-        self.pairs = <Pair*>pairs
-        self.qubits = <Qubit*>qubits
-        self.slots = slots
-        self.chain(old)
+    cdef int enter(self) except -1:
+        """Refuse a second call while one runs without the GIL."""
+        if self.busy:
+            raise RuntimeError("the engine is busy with a batch of another thread")
+        self.busy = True
         return 0
-
-    cdef void chain(self, uint32_t first) noexcept nogil:
-        """Put the slots from `first` on, and their qubit entries, on the free lists, lowest first."""
-        cdef uint32_t slot = self.slots
-        cdef uint32_t index
-        while slot > first:
-            slot -= 1
-            self.pairs[slot].half[0].qubit = self.free_slot
-            self.free_slot = slot
-            for index in range(2 * slot, 2 * slot + 2):
-                self.qubits[index].place = self.free_qubit
-                self.free_qubit = index
 
 
 cdef int same(Py_ssize_t found, Py_ssize_t wanted) except -1:
@@ -467,21 +503,52 @@ cdef int same(Py_ssize_t found, Py_ssize_t wanted) except -1:
     return 0
 
 
-cdef int check_states(const double[::1] correlations, const double[::1] lifetimes_ns, Py_ssize_t count) except -1:
-    """Refuse what is no state or no memory. Positivity is the caller's: models are positive by construction."""
+cdef int check_states(const double[::1] tensors, Py_ssize_t size) except -1:
+    """Refuse what is no state. Positivity is the caller's: models are positive by construction."""
     cdef Py_ssize_t n
-    cdef double t1, t2
-    for n in range(count):
-        if correlations[16 * n] != 1.0:
+    for n in range(tensors.shape[0]):
+        if n % size == 0 and tensors[n] != 1.0:
             raise ValueError("R_00 of a state is 1")
-    for n in range(16 * count):
-        if not -1.0 - 1e-9 <= correlations[n] <= 1.0 + 1e-9:
+        if not -1.0 - 1e-9 <= tensors[n] <= 1.0 + 1e-9:
             raise ValueError("a correlation lies in -1..1")
-    for n in range(2 * count):
-        t1 = lifetimes_ns[2 * n]
-        t2 = lifetimes_ns[2 * n + 1]
-        if not (t1 >= 0.0 and t2 >= 0.0):
-            raise ValueError("a lifetime is not negative")
-        if t1 > 0.0 and not 0.0 < t2 <= 2.0 * t1:
-            raise ValueError("T2 may not be longer than twice T1")
     return 0
+
+
+cdef int check_bloch(const double[::1] bloch, double tolerance) except -1:
+    cdef Py_ssize_t n
+    for n in range(0, bloch.shape[0], 3):
+        if not bloch[n] * bloch[n] + bloch[n + 1] * bloch[n + 1] + bloch[n + 2] * bloch[n + 2] <= 1.0 + tolerance:
+            raise ValueError("a Bloch vector is not longer than 1")
+    return 0
+
+
+cdef int check_kinds(const Store* store, const uint16_t[::1] kinds) except -1:
+    cdef Py_ssize_t n
+    for n in range(kinds.shape[0]):
+        if kinds[n] >= store.kind_count:
+            raise ValueError(f"{kinds[n]} is no kind of memory of this engine")
+    return 0
+
+
+cdef bint pauli_factors(const double* probabilities, double* factors) noexcept nogil:
+    """What Pauli noise leaves of X, Y and Z; False when these are no probabilities."""
+    cdef double x = probabilities[0]
+    cdef double y = probabilities[1]
+    cdef double z = probabilities[2]
+    if not (x >= 0.0 and y >= 0.0 and z >= 0.0 and x + y + z <= 1.0 + 1e-12):
+        return False
+    factors[0] = 1.0 - 2.0 * (y + z)
+    factors[1] = 1.0 - 2.0 * (x + z)
+    factors[2] = 1.0 - 2.0 * (x + y)
+    return True
+
+
+cdef bint unit_vector(const double* axis, double* unit) noexcept nogil:
+    """An axis made exactly as long as 1; False when it is not nearly so."""
+    cdef double square = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
+    cdef int i
+    if not 1.0 - 1e-6 <= square <= 1.0 + 1e-6:
+        return False
+    for i in range(3):
+        unit[i] = axis[i] / sqrt(square)
+    return True

@@ -171,7 +171,7 @@ class Pairs:
 
     def inspect(self, handle: QubitHandle, instant_ns: int) -> Inspection:
         """Look at a pair without touching it."""
-        state = self._engine.inspect(handle, instant_ns)
+        state = self._engine.inspect_pair(handle, instant_ns)
         assert state is not None, "a memory holds a stale handle"
         partner = self._engine.partner(handle)
         return Inspection(state, None if partner is None else self._where[partner])

@@ -36,7 +36,7 @@ def pair(engine, state=None, memories=(IDEAL, IDEAL), born=(0, 0)):
 
 
 def matrix(engine, qubit, instant=0):
-    state = engine.inspect(qubit, instant)
+    state = engine.inspect_pair(qubit, instant)
     assert state is not None
     return np.array(state).reshape(4, 4)
 
@@ -189,12 +189,12 @@ def test_engine_swap_of_a_pair_with_itself_is_refused():
 def test_engine_unknown_basis_or_pauli_is_refused():
     pairs = PairEngine()
     handles = array("Q", bytes(16))
-    pairs.create(array("d", formulas.bell_state()), array("q", (0, 0)), array("d", (0, 0, 0, 0)), handles)
+    pairs.create(array("d", formulas.bell_state()), array("q", (0, 0)), array("H", (0, 0)), handles)
     statuses, outcomes, draws = array("B", b"\0"), array("B", b"\0"), array("d", (0.5,))
     one, now = handles[:1], array("q", (0,))
-    pairs.measure(one, array("B", (3,)), now, draws, outcomes, array("d", (0.0,)), statuses)
+    pairs.measure(one, array("B", (5,)), now, draws, outcomes, array("d", (0.0,)), statuses)
     assert statuses[0] == Status.UNKNOWN_OPERAND
-    pairs.correct(one, array("B", (4,)), now, statuses)
+    pairs.apply(array("B", (13,)), one, array("Q", (0,)), draws, array("d", (0.0,)), now, statuses)
     assert statuses[0] == Status.UNKNOWN_OPERAND
 
 
@@ -277,7 +277,8 @@ def test_engine_inspection_changes_nothing():
 def test_engine_what_is_no_state_or_no_memory_is_refused(state, memory):
     pairs = PairEngine()
     with pytest.raises(ValueError, match=r"R_00|correlation|lifetime|T2"):
-        pairs.create(array("d", state), array("q", (0, 0)), array("d", (*memory, 0.0, 0.0)), array("Q", (0, 0)))
+        kind = pairs.kind(*memory)
+        pairs.create(array("d", state), array("q", (0, 0)), array("H", (kind, 0)), array("Q", (0, 0)))
     assert pairs.live == 0
 
 
@@ -312,7 +313,7 @@ def test_engine_numpy_buffers_work_in_place():
     count = 100
     handles = np.zeros(2 * count, np.uint64)
     states = np.tile(formulas.werner(0.9), count)
-    pairs.create(states, np.zeros(2 * count, np.int64), np.zeros(4 * count), handles)
+    pairs.create(states, np.zeros(2 * count, np.int64), np.zeros(2 * count, np.uint16), handles)
     statuses, outcomes, chances = np.zeros(50, np.uint8), np.zeros(50, np.uint8), np.zeros(50)
     draws = np.random.default_rng(5).random(50)
     first, second = np.ascontiguousarray(handles[1:100:2]), np.ascontiguousarray(handles[100::2])

@@ -33,7 +33,7 @@ def pair(engine, rho, memory=IDEAL):
 
 
 def distance(engine, qubit, rho, instant=0):
-    state = engine.inspect(qubit, instant)
+    state = engine.inspect_pair(qubit, instant)
     assert state is not None
     return np.abs(np.array(state) - correlations(rho)).max()
 

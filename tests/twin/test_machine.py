@@ -337,7 +337,7 @@ def test_twin_measured_memory_is_empty_and_may_be_offered_again():
 def test_twin_unknown_basis_or_gate_is_unsupported_and_the_qubit_stays():
     net = Network()
     net.make(WEST, [0], [0])
-    assert net.measure(ALICE, [(0, 3)], LATER).outcomes[0].status == Status.UNSUPPORTED
+    assert net.measure(ALICE, [(0, 5)], LATER).outcomes[0].status == Status.UNSUPPORTED
     gates = ApplyGates(request_id=9, instant=LATER, gates=(GateItem(qubit=0, gate=200),))
     assert net.one(SESSION[ALICE], gates).statuses == (Status.UNSUPPORTED,)
     assert net.inspect(ALICE, 0).partner_node == REPEATER

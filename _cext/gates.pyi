@@ -1,0 +1,1 @@
+"""Gates as real maps: nothing is seen from Python. Theory stands in gates.pyx."""
