@@ -515,6 +515,8 @@ flags.Capability = { { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "D
 values.PairKind = { [0] = "KEEP", [1] = "MEASURE", [2] = "PREPARE" }
 values.BellIndex = { [0] = "PHI_PLUS", [1] = "PHI_MINUS", [2] = "PSI_PLUS", [3] = "PSI_MINUS" }
 values.ReplyCode = { [0] = "HERALDED", [1] = "TIME_MISMATCH", [2] = "QUEUE_MISMATCH", [3] = "NO_OTHER", [4] = "GENERATION_FAILED", [5] = "DECLINED", [6] = "NO_HERALDS" }
+values.Basis = { [0] = "Z", [1] = "X", [2] = "Y", [3] = "Z_PLUS_X", [4] = "Z_MINUS_X" }
+flags.LinkEnd = { { 0x2, "higher", "Higher" }, { 0x1, "lower", "Lower" } }
 values.UnitKind = { [1] = "KEY", [2] = "PAIRS" }
 
 local structures = {}
@@ -558,6 +560,10 @@ structures["qstack.session.padding PaddingTlv"] = {
 structures["qstack.qarp.padding PaddingTlv"] = {
     rest("qstack.qarp.padding.zeros", "Zeros", "without meaning [QARP-4.9-1]"),
 }
+structures["qstack.link.setting SettingTlv"] = {
+    number("qstack.link.setting.bright", "Bright", 4, "bright-state population of both ends, 0 for the link's own [ESTIMATION-8-3]", { unit = "1/2^32" }),
+    number("qstack.link.setting.terms", "Terms", 4, "terms by which samples are drawn, 0 for none [ESTIMATION-8-3]"),
+}
 local tlv_kinds = {}
 tlv_kinds.HEADER = {
     [0x0001] = tlv_kind("qstack.exchange", "Exchange", structures["qstack.exchange ExchangeTlv"], "Position in the reliable flow between two parties of one epoch; sequence 0 acknowledges only."),
@@ -573,6 +579,7 @@ tlv_kinds.QARP = {
     [0x0001] = tlv_kind("qstack.qarp.padding", "Padding", structures["qstack.qarp.padding PaddingTlv"], "Makes a message as long as the largest answer to it."),
 }
 tlv_kinds.LINK = {
+    [0x8001] = tlv_kind("qstack.link.setting", "Setting", structures["qstack.link.setting SettingTlv"], "In a Schedule: how the ends attempt, and whether its pairs may be samples."),
 }
 tlv_kinds.CIRCUIT = {
 }
@@ -750,7 +757,7 @@ structures["qstack.link CreateRequest"] = {
     list("qstack.link.station", "Stations", 1, 1, 8,
         number("qstack.link.station", "Station", 8, "station", { show = "qna" }),
         "stations that may herald, best first [LINK-4.1-11]"),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link CreateAck"] = {
     number("qstack.link.create_id", "Create ID", 4, "of the request [LINK-4.2-1]", { name = "create_id" }),
@@ -758,24 +765,24 @@ structures["qstack.link CreateAck"] = {
     number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.2-2]"),
     number("qstack.link.station", "Station", 8, "the station that heralds [LINK-4.2-3]", { show = "qna" }),
     record("qstack.link.room", "Room", structures["qstack.link Room"], "of the answering end [LINK-4.5-1]"),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link CreateReject"] = {
     number("qstack.link.create_id", "Create ID", 4, "of the request [LINK-4.2-1]", { name = "create_id" }),
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     number("qstack.link.reason", "Reason", 1, "why [LINK-4.2-4]", { values = values.ErrorCode }),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Cancel"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     number("qstack.link.label", "Label", 4, "circuit whose requests leave the queue [LINK-4.4-1]", { base = "HEX" }),
     number("qstack.link.reason", "Reason", 1, "why [LINK-4.4-1]", { values = values.ErrorCode }),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link MemoryAdvertisement"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     record("qstack.link.room", "Room", structures["qstack.link Room"], "of the sender [LINK-4.5-1]"),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Schedule"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
@@ -784,7 +791,7 @@ structures["qstack.link Schedule"] = {
     number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.6-3]", { unit = "cycles" }),
     number("qstack.link.cycles", "Cycles", 4, "length of the window [LINK-4.6-3]", { unit = "cycles" }),
     number("qstack.link.memories", "Memories", 2, "most that either end offers [LINK-4.6-4]", { unit = "memories" }),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Gen"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
@@ -793,7 +800,7 @@ structures["qstack.link Gen"] = {
     number("qstack.link.cycles", "Cycles", 4, "length of the window [LINK-4.7-2]", { unit = "cycles" }),
     number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.7-3]"),
     number("qstack.link.memories", "Memories", 2, "how many are offered, 0: this end does not attempt [LINK-4.7-4]", { unit = "memories" }),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link HeraldedPair"] = {
     number("qstack.link.offset", "Offset", 4, "its cycle, counted from the window's first [LINK-4.8-3]", { unit = "cycles" }),
@@ -810,14 +817,87 @@ structures["qstack.link Reply"] = {
     list("qstack.link.pair", "Pairs", 1, 0, 192,
         record("qstack.link.pair", "Pair", structures["qstack.link HeraldedPair"], "successes by rising cycle"),
         "successes by rising cycle [LINK-4.8-3]"),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Expire"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     list("qstack.link.window", "Windows", 1, 1, 64,
         number("qstack.link.window", "Window", 8, "first cycle of a window", { unit = "cycles" }),
         "windows that are void [LINK-4.9-1]"),
-    tlvs("qstack.link.options", "Options", 0, {}, "optional parts"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link EndFacts"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.t1_ns", "T1", 8, "relaxation time of the memories of this link, 0 for infinite [ESTIMATION-8-1]", { unit = "ns" }),
+    number("qstack.link.t2_ns", "T2", 8, "their dephasing time, 0 for infinite [ESTIMATION-8-1]", { unit = "ns" }),
+    number("qstack.link.depolarising_ns", "Depolarising", 8, "their depolarising time, 0 for infinite [ESTIMATION-8-1]", { unit = "ns" }),
+    number("qstack.link.p0", "P0", 4, "probability that a 0 is told as a 1 [ESTIMATION-8-1]", { unit = "1/2^32" }),
+    number("qstack.link.p1", "P1", 4, "probability that a 1 is told as a 0 [ESTIMATION-8-1]", { unit = "1/2^32" }),
+    number("qstack.link.move_ns", "Move", 8, "how long the move to storage takes, 0 for none [ESTIMATION-8-1]", { unit = "ns" }),
+    number("qstack.link.move_error", "Move error", 4, "probability that it depolarises [ESTIMATION-8-1]", { unit = "1/2^32" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link SampleTerms"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.terms", "Terms", 4, "number of the terms on this link, from 1 [ESTIMATION-8-2]"),
+    octets("qstack.link.seed", "Seed", 16, "seed of the draws [ESTIMATION-3.1-1]"),
+    number("qstack.link.share", "Share", 4, "share of pairs that are samples [ESTIMATION-3.1-1]", { unit = "1/2^32" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link SampleOutcome"] = {
+    number("qstack.link.sequence", "Sequence", 4, "the station's number of the pair [ESTIMATION-3.1-1]"),
+    number("qstack.link.basis", "Basis", 1, "basis [ESTIMATION-3.2-1]", { values = values.Basis }),
+    number("qstack.link.bit", "Bit", 1, "outcome, 0 or 1 [ESTIMATION-3.2-1]"),
+    number("qstack.link.measured", "Measured", 8, "instant of the measurement [ESTIMATION-3.2-1]", { show = "time" }),
+}
+structures["qstack.link SampleOutcomes"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.station", "Station", 8, "the station that heralded them [ESTIMATION-3.1-1]", { show = "qna" }),
+    list("qstack.link.outcome", "Outcomes", 1, 1, 64,
+        record("qstack.link.outcome", "Outcome", structures["qstack.link SampleOutcome"], "one a sample"),
+        "one a sample [ESTIMATION-8-4]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link CalibrationPlan"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.station", "Station", 8, "the station that counts [ESTIMATION-6-1]", { show = "qna" }),
+    number("qstack.link.number", "Number", 4, "number of the round on this link, from 1 [ESTIMATION-6-1]"),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the first window [ESTIMATION-6-1]", { unit = "cycles" }),
+    number("qstack.link.cycles", "Cycles", 4, "length of each window [ESTIMATION-6-1]", { unit = "cycles" }),
+    number("qstack.link.bright", "Bright", 4, "bright-state population of the end that emits [ESTIMATION-6-1]", { unit = "1/2^32" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link ClickCount"] = {
+    number("qstack.link.attempted", "Attempted", 1, "ends that did attempt [ESTIMATION-6-3]", { base = "HEX", flags = flags.LinkEnd }),
+    number("qstack.link.clicks", "Clicks", 4, "cycles in which one detector clicked and the other did not [ESTIMATION-6-2]"),
+    number("qstack.link.arrival_ns", "Arrival", 4, "from the beginning of a cycle to the click, on average [ESTIMATION-6-4]", { unit = "ns" }),
+}
+structures["qstack.link CalibrationReport"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.station", "Station", 8, "the station that counted [ESTIMATION-6-1]", { show = "qna" }),
+    number("qstack.link.number", "Number", 4, "of the round [ESTIMATION-6-1]"),
+    number("qstack.link.first_cycle", "First cycle", 8, "of the round [ESTIMATION-6-1]", { unit = "cycles" }),
+    number("qstack.link.cycles", "Cycles", 4, "of the round [ESTIMATION-6-1]", { unit = "cycles" }),
+    number("qstack.link.bright", "Bright", 4, "of the round [ESTIMATION-6-1]", { unit = "1/2^32" }),
+    list("qstack.link.count", "Counts", 1, 0, 3,
+        record("qstack.link.count", "Count", structures["qstack.link ClickCount"], "lower end's light, higher end's, none; none of them when the station's device does not count"),
+        "lower end's light, higher end's, none; none of them when the station's device does not count [ESTIMATION-6-2]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link ClockProbe"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.station", "Station", 8, "the station that is meant [ESTIMATION-6-5]", { show = "qna" }),
+    number("qstack.link.number", "Number", 4, "number of the probe [ESTIMATION-6-5]", { name = "number" }),
+    number("qstack.link.sent", "Sent", 8, "the end's clock as it left [ESTIMATION-6-5]", { show = "time" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link ClockEcho"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.station", "Station", 8, "the station that answers [ESTIMATION-6-5]", { show = "qna" }),
+    number("qstack.link.number", "Number", 4, "of the probe [ESTIMATION-6-5]", { name = "number" }),
+    number("qstack.link.sent", "Sent", 8, "of the probe [ESTIMATION-6-5]", { show = "time" }),
+    number("qstack.link.received", "Received", 8, "the station's clock as the probe came [ESTIMATION-6-5]", { show = "time" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.circuit MemoryTimes"] = {
     number("qstack.circuit.t1_ns", "T1", 8, "relaxation time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
@@ -984,6 +1064,13 @@ local protocols = {
         [7] = { name = "Gen", entries = structures["qstack.link Gen"], asked = { { "link", "first_cycle" } } },
         [8] = { name = "Reply", entries = structures["qstack.link Reply"], answers = { { "Gen", { "link", "first_cycle" } } } },
         [9] = { name = "Expire", entries = structures["qstack.link Expire"] },
+        [32] = { name = "EndFacts", entries = structures["qstack.link EndFacts"] },
+        [33] = { name = "SampleTerms", entries = structures["qstack.link SampleTerms"] },
+        [34] = { name = "SampleOutcomes", entries = structures["qstack.link SampleOutcomes"] },
+        [35] = { name = "CalibrationPlan", entries = structures["qstack.link CalibrationPlan"] },
+        [36] = { name = "CalibrationReport", entries = structures["qstack.link CalibrationReport"] },
+        [37] = { name = "ClockProbe", entries = structures["qstack.link ClockProbe"], asked = { { "link", "number" } } },
+        [38] = { name = "ClockEcho", entries = structures["qstack.link ClockEcho"], answers = { { "ClockProbe", { "link", "number" } } } },
     }),
     [5] = protocol("CIRCUIT", "qstack.circuit", "Circuit", {
         [1] = { name = "Reserve", entries = structures["qstack.circuit Reserve"], asked = { { "link_label" } } },

@@ -6,18 +6,36 @@ EXPIRE of the EGP, the distributed queue, GEN and REPLY of the MHP.
 
 from enum import IntEnum, unique
 
-from qstack.base.bell import BellIndex
+from qstack.base.bell import Basis, BellIndex
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna
 from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime
 from qstack.wire.protocols import Protocol
-from qstack.wire.schema import cycle, domain_time, enum, fidelity, items, label, qna, record, u8, u16, u32
-from qstack.wire.value import Message, Record
+from qstack.wire.schema import (
+    cycle,
+    domain_time,
+    enum,
+    fidelity,
+    flags,
+    items,
+    label,
+    octets,
+    qna,
+    record,
+    u8,
+    u16,
+    u32,
+    u64,
+)  # fmt: skip
+from qstack.wire.twin import LinkEnd
+from qstack.wire.value import Message, Record, Tlv
 
 __all__ = [
-    "MAXIMUM_HERALDS", "MAXIMUM_STATIONS", "Cancel", "CreateAck", "CreateReject", "CreateRequest", "Expire", "Gen",
-    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "Room", "Schedule",
+    "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "CalibrationPlan", "CalibrationReport", "Cancel",
+    "ClickCount", "ClockEcho", "ClockProbe", "CreateAck", "CreateReject", "CreateRequest", "EndFacts", "Expire", "Gen",
+    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "Room", "SampleOutcome", "SampleOutcomes",
+    "SampleTerms", "Schedule", "SettingTlv",
 ]  # fmt: skip
 
 MAXIMUM_HERALDS = 192  # LINK-7: a Reply fits a datagram that fits any path
@@ -154,3 +172,109 @@ class Expire(Message, protocol=Protocol.LINK, code=9, reliable=True):
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
     windows: tuple[Cycle, ...] = items(8, cycle("first cycle of a window"), "windows that are void", minimum=1,
                                        maximum=64, req="LINK-4.9-1")  # fmt: skip
+
+
+# ---- what pairs are worth (rfc_notes/estimation.md); codes from 32 ----
+
+MAXIMUM_SAMPLES = 64  # ESTIMATION-7: in one message
+
+_BRIGHT = "bright-state population"
+
+
+class SettingTlv(Tlv, namespace=Protocol.LINK, code=0x8001):
+    """In a Schedule: how the ends attempt, and whether its pairs may be samples."""
+
+    bright: int = u32(f"{_BRIGHT} of both ends, 0 for the link's own", unit="1/2^32", req="ESTIMATION-8-3", default=0)
+    terms: int = u32("terms by which samples are drawn, 0 for none", req="ESTIMATION-8-3", default=0)
+
+
+class EndFacts(Message, protocol=Protocol.LINK, code=32, reliable=True):
+    """What the sender does to its halves of pairs."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    t1_ns: int = u64("relaxation time of the memories of this link, 0 for infinite", unit="ns", req="ESTIMATION-8-1")
+    t2_ns: int = u64("their dephasing time, 0 for infinite", unit="ns", req="ESTIMATION-8-1")
+    depolarising_ns: int = u64("their depolarising time, 0 for infinite", unit="ns", req="ESTIMATION-8-1")
+    p0: int = u32("probability that a 0 is told as a 1", unit="1/2^32", req="ESTIMATION-8-1")
+    p1: int = u32("probability that a 1 is told as a 0", unit="1/2^32", req="ESTIMATION-8-1")
+    move_ns: int = u64("how long the move to storage takes, 0 for none", unit="ns", req="ESTIMATION-8-1")
+    move_error: int = u32("probability that it depolarises", unit="1/2^32", req="ESTIMATION-8-1")
+
+
+class SampleTerms(Message, protocol=Protocol.LINK, code=33, reliable=True, confidential=True):
+    """Master: from now on pairs may be made under these terms."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    terms: int = u32("number of the terms on this link, from 1", req="ESTIMATION-8-2")
+    seed: bytes = octets(16, "seed of the draws", req="ESTIMATION-3.1-1")
+    share: int = u32("share of pairs that are samples", unit="1/2^32", req="ESTIMATION-3.1-1")
+
+
+class SampleOutcome(Record):
+    """What one end saw of one sample."""
+
+    sequence: int = u32("the station's number of the pair", req="ESTIMATION-3.1-1")
+    basis: Basis = enum(8, Basis, "basis", req="ESTIMATION-3.2-1")
+    bit: int = u8("outcome, 0 or 1", req="ESTIMATION-3.2-1")
+    measured: DomainTime = domain_time("instant of the measurement", req="ESTIMATION-3.2-1")
+
+
+class SampleOutcomes(Message, protocol=Protocol.LINK, code=34, reliable=True, confidential=True):
+    """What one end saw of samples."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that heralded them", req="ESTIMATION-3.1-1")
+    outcomes: tuple[SampleOutcome, ...] = items(8, SampleOutcome, "one a sample", minimum=1,
+                                                maximum=MAXIMUM_SAMPLES, req="ESTIMATION-8-4")  # fmt: skip
+
+
+class CalibrationPlan(Message, protocol=Protocol.LINK, code=35, reliable=True):
+    """Master, to the other end and to the station: three windows, one after the other, in which clicks are counted."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that counts", req="ESTIMATION-6-1")
+    number: int = u32("number of the round on this link, from 1", req="ESTIMATION-6-1")
+    first_cycle: Cycle = cycle("first cycle of the first window", req="ESTIMATION-6-1")
+    cycles: int = u32("length of each window", unit="cycles", req="ESTIMATION-6-1")
+    bright: int = u32(f"{_BRIGHT} of the end that emits", unit="1/2^32", req="ESTIMATION-6-1")
+
+
+class ClickCount(Record):
+    """What the station counted in one window."""
+
+    attempted: int = flags(8, LinkEnd, "ends that did attempt", req="ESTIMATION-6-3")
+    clicks: int = u32("cycles in which one detector clicked and the other did not", req="ESTIMATION-6-2")
+    arrival_ns: int = u32("from the beginning of a cycle to the click, on average", unit="ns", req="ESTIMATION-6-4")
+
+
+class CalibrationReport(Message, protocol=Protocol.LINK, code=36, reliable=True):
+    """Station, to both ends: what it counted."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that counted", req="ESTIMATION-6-1")
+    number: int = u32("of the round", req="ESTIMATION-6-1")
+    first_cycle: Cycle = cycle("of the round", req="ESTIMATION-6-1")
+    cycles: int = u32("of the round", unit="cycles", req="ESTIMATION-6-1")
+    bright: int = u32("of the round", unit="1/2^32", req="ESTIMATION-6-1")
+    counts: tuple[ClickCount, ...] = items(8, ClickCount, "lower end's light, higher end's, none; none of them when "
+                                           "the station's device does not count", maximum=3,
+                                           req="ESTIMATION-6-2", default=())  # fmt: skip
+
+
+class ClockProbe(Message, protocol=Protocol.LINK, code=37):
+    """End to station: what time is it there?"""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that is meant", req="ESTIMATION-6-5")
+    number: int = u32("number of the probe", req="ESTIMATION-6-5")
+    sent: DomainTime = domain_time("the end's clock as it left", req="ESTIMATION-6-5")
+
+
+class ClockEcho(Message, protocol=Protocol.LINK, code=38, answers=("ClockProbe",), matched_by=("link", "number")):
+    """Station to end."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that answers", req="ESTIMATION-6-5")
+    number: int = u32("of the probe", req="ESTIMATION-6-5")
+    sent: DomainTime = domain_time("of the probe", req="ESTIMATION-6-5")
+    received: DomainTime = domain_time("the station's clock as the probe came", req="ESTIMATION-6-5")
