@@ -501,14 +501,14 @@ end
 -- The tables.
 
 local UDP_PORT = 4560
-local protocol_names = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD" }
+local protocol_names = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR" }
 local may_be_unsealed = { [2] = true, [3] = true }
 
 local values = {}
 local flags = {}
 values.Encoding = { [0] = "UNSPECIFIED", [1] = "POLARISATION", [2] = "TIME_BIN", [3] = "DUAL_RAIL", [4] = "SINGLE_RAIL", [5] = "FREQUENCY_BIN" }
 values.TrafficClass = { [0] = "BEST_EFFORT", [1] = "HERALD", [2] = "SIGNALLING", [3] = "MANAGEMENT" }
-values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [64] = "TWIN", [65] = "CONTROL" }
+values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR", [64] = "TWIN", [65] = "CONTROL" }
 flags.HeaderFlag = { { 0x2, "encrypted", "Encrypted" }, { 0x1, "key_phase", "Key phase" } }
 values.ErrorCode = { [0] = "UNSPECIFIED", [1] = "MALFORMED", [2] = "NOT_ALLOWED", [3] = "UNKNOWN_PROTOCOL", [4] = "UNKNOWN_MESSAGE", [5] = "UNKNOWN_CRITICAL_TLV", [6] = "HOP_LIMIT", [7] = "NO_ROUTE", [8] = "UNREACHABLE", [9] = "NO_RESOURCES", [10] = "FIDELITY_UNATTAINABLE", [11] = "TIMEOUT", [12] = "POLICY", [13] = "NO_ENDPOINT", [14] = "EXPIRED", [15] = "SESSION_LOST", [16] = "CANCELLED", [17] = "PAYLOAD_LOST", [18] = "TOO_BIG", [19] = "CONFIRMATION_FAILED", [20] = "NO_TIME" }
 flags.Capability = { { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
@@ -584,6 +584,8 @@ tlv_kinds.LINK = {
 tlv_kinds.CIRCUIT = {
 }
 tlv_kinds.UNIT = {
+}
+tlv_kinds.EPR = {
 }
 structures["qstack Header"] = {
     run(1, {
@@ -1027,6 +1029,36 @@ structures["qstack.unit UnitClose"] = {
     number("qstack.unit.reason", "Reason", 1, "why [UNIT-4.5-1]", { values = values.ErrorCode }),
     tlvs("qstack.unit.options", "Options", 0, {}, "optional parts"),
 }
+structures["qstack.epr SocketOpen"] = {
+    number("qstack.epr.purpose", "Purpose", 2, "of the socket, 1..65535 [EPR-4.1-1]"),
+    number("qstack.epr.life", "Life", 4, "sender's number of its socket [EPR-4.1-2]"),
+    number("qstack.epr.known", "Known", 4, "receiver's number of its socket as the sender heard it last, 0: not heard [EPR-4.1-3]"),
+    tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
+}
+structures["qstack.epr SocketClose"] = {
+    number("qstack.epr.purpose", "Purpose", 2, "of the socket, 1..65535 [EPR-4.1-1]"),
+    number("qstack.epr.life", "Life", 4, "sender's number of its socket [EPR-4.1-2]"),
+    number("qstack.epr.reason", "Reason", 1, "why [EPR-4.2-1]", { values = values.ErrorCode }),
+    list("qstack.epr.finished", "Finished", 1, 0, 64,
+        number("qstack.epr.finished", "Finished", 4, "request of the sender"),
+        "requests of which the sender has all pairs, newest last [EPR-4.2-2]"),
+    tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
+}
+structures["qstack.epr GivenUp"] = {
+    number("qstack.epr.create_id", "Create ID", 4, "of the request [EPR-4.3-1]"),
+    run(1, {
+        bits("qstack.epr.mine", "Mine", 0, 1, "the sender asked [EPR-4.3-1]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    number("qstack.epr.sequence", "Sequence", 4, "of the pair [EPR-4.3-1]"),
+}
+structures["qstack.epr PairsGivenUp"] = {
+    number("qstack.epr.purpose", "Purpose", 2, "of the socket, 1..65535 [EPR-4.1-1]"),
+    list("qstack.epr.pair", "Pairs", 1, 1, 64,
+        record("qstack.epr.pair", "Pair", structures["qstack.epr GivenUp"], "what is void"),
+        "what is void [EPR-4.3-1]"),
+    tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
+}
 local datagram_header = structures["qstack Header"]
 local end_header = structures["qstack.end EndHeader"]
 local protocols = {
@@ -1089,6 +1121,11 @@ local protocols = {
         [6] = { name = "KeyConfirmed", entries = structures["qstack.unit KeyConfirmed"], answers = { { "KeyConfirm", { "request" } } } },
         [7] = { name = "UnitDelivered", entries = structures["qstack.unit UnitDelivered"] },
         [8] = { name = "UnitClose", entries = structures["qstack.unit UnitClose"] },
+    }),
+    [10] = protocol("EPR", "qstack.epr", "EPR", {
+        [1] = { name = "SocketOpen", entries = structures["qstack.epr SocketOpen"] },
+        [2] = { name = "SocketClose", entries = structures["qstack.epr SocketClose"] },
+        [3] = { name = "PairsGivenUp", entries = structures["qstack.epr PairsGivenUp"] },
     }),
 }
 

@@ -20,6 +20,7 @@ from qstack.base.ids import AsNumber, Qna, as_number
 from qstack.base.locator import Locator, parse_locator
 from qstack.config.hardware import Werner, expected_states, link_model
 from qstack.config.node import (
+    MAXIMUM_PURPOSE,
     Anchor,
     Capture,
     Chance,
@@ -30,6 +31,7 @@ from qstack.config.node import (
     Neighbour,
     NodeFile,
     Own,
+    Purpose,
     Route,
     Segment,
     Session,
@@ -172,6 +174,7 @@ def _node_file(plan: _Plan, node: LabNode) -> NodeFile:
         ),
         routes=tuple(_routes(plan, node)),
         endpoints=tuple(Endpoint(prefix=urn, users=lab.users) for urn in node.urns),
+        purposes=(Purpose(first=1, last=MAXIMUM_PURPOSE, users=lab.users),) if links else (),
         twin=Device(socket=SocketPath(Path(TWIN_SOCKET))),
         chance=plan.seed(name),
         log=plan.topology.log,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import field
 
-from qstack.base.ids import Qna, QubitId, format_qna
+from qstack.base.ids import PurposeId, Qna, QubitId, format_qna
 from qstack.base.locator import Locator
 from qstack.config.place import DEFAULT_CONTROL
 from qstack.config.value import (
@@ -21,12 +21,13 @@ from qstack.config.value import (
 )  # fmt: skip
 from qstack.wire.link import MAXIMUM_STATIONS
 
-__all__ = ["Anchor", "Capture", "Chance", "Clock", "Control", "Device", "Endpoint", "Link", "Listen", "Log", "Memories",
-            "Neighbour", "NodeFile", "Own", "Pin", "Route", "Segment", "Session",
-           "Station"]  # fmt: skip
+__all__ = ["MAXIMUM_PURPOSE", "Anchor", "Capture", "Chance", "Clock", "Control", "Device", "Endpoint", "Link",
+           "Listen", "Log", "Memories", "Neighbour", "NodeFile", "Own", "Pin", "Purpose", "Route", "Segment",
+           "Session", "Station"]  # fmt: skip
 
 MAXIMUM_AS = (1 << 32) - 1
 MAXIMUM_MEMORIES = 1 << 20
+MAXIMUM_PURPOSE = (1 << 16) - 1
 
 Memories = int | tuple[int, ...]
 CapabilityName = Literal["station", "memory", "swap", "purification", "detection", "time-tags"]
@@ -169,6 +170,20 @@ class Endpoint(Section):
     users: Annotated[Users, about('users who may (names or numbers), or "any"', ["ccips"])]
 
 
+class Purpose(Section):
+    """Purposes of this node's links that applications on this host may hold (EPR sockets)."""
+
+    first: Annotated[int, about("lowest purpose, 1 to 65535", 1, ge=1, le=MAXIMUM_PURPOSE)]
+    users: Annotated[Users, about('users who may (names or numbers), or "any"', ["ccips"])]
+    last: Annotated[int | None, about("highest one; the lowest alone when left out", 1023, ge=1,
+                                      le=MAXIMUM_PURPOSE)] = None  # fmt: skip
+
+    @property
+    def range(self) -> tuple[PurposeId, PurposeId]:
+        """Lowest and highest."""
+        return PurposeId(self.first), PurposeId(self.first if self.last is None else self.last)
+
+
 class Device(Section):
     """The quantum device, here the digital twin."""
 
@@ -217,6 +232,7 @@ class NodeFile(Section, kw_only=True):
     stations: tuple[Station, ...] = field(name="station", default=())
     routes: tuple[Route, ...] = field(name="route", default=())
     endpoints: tuple[Endpoint, ...] = field(name="endpoint", default=())
+    purposes: tuple[Purpose, ...] = field(name="purpose", default=())
     twin: Device | None = None
     clock: Clock = field(default_factory=Clock)
     chance: Chance = field(default_factory=Chance)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from qstack.base.ids import Qna, as_number, format_qna
 from qstack.base.locator import Locator
 from qstack.config.link_rules import check_cutoff, check_links, check_memories
-from qstack.config.node import Endpoint, Listen, Neighbour, Own, Route, Segment, Session
+from qstack.config.node import Endpoint, Listen, Neighbour, Own, Purpose, Route, Segment, Session
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import Rule, repeated
 
@@ -140,6 +140,13 @@ def _check_endpoints(own: Own, routes: tuple[Route, ...], endpoints: tuple[Endpo
             yield Problem(f"$.endpoint[{n}].prefix", shown(str(endpoint.prefix)), "no route leads to this node", remedy)
 
 
+def _check_purposes(purposes: tuple[Purpose, ...]) -> Iterator[Problem]:
+    for n, purpose in enumerate(purposes):
+        if purpose.last is not None and purpose.last < purpose.first:
+            remedy = f"write first = {purpose.last} and last = {purpose.first}"
+            yield Problem(f"$.purpose[{n}].last", shown(purpose.last), "lies before the first", remedy)
+
+
 NODE_RULES = (
     Rule(("listen", "segments"), _check_listen),
     Rule(("segments",), _check_segments),
@@ -150,4 +157,5 @@ NODE_RULES = (
     Rule(("links", "tuning"), check_cutoff),
     Rule(("node", "neighbours", "routes"), _check_routes),
     Rule(("node", "routes", "endpoints"), _check_endpoints),
+    Rule(("purposes",), _check_purposes),
 )

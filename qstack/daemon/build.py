@@ -14,6 +14,8 @@ from qstack.io.entropy import system_seed
 from qstack.node.configuration import NodeConfiguration
 from qstack.node.node import Node
 from qstack.proto.circuit.params import CircuitParameters
+from qstack.proto.epr.admission import PurposeRule
+from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.qarp.params import QarpParameters
@@ -29,7 +31,7 @@ __all__ = ["PARAMETERS", "check", "make_chance", "make_node"]
 
 PARAMETERS = {
     "header": HeaderParameters, "session": SessionParameters, "qarp": QarpParameters, "link": LinkParameters,
-    "circuit": CircuitParameters, "unit": UnitParameters,
+    "circuit": CircuitParameters, "unit": UnitParameters, "epr": EprParameters,
 }  # fmt: skip
 """What stands behind `[tuning.<name>]`."""
 
@@ -71,6 +73,7 @@ def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
         prefixes=tuple(PrefixRoute(route.prefix, route.node) for route in file.routes if route.prefix and route.node),
         nodes=tuple(_node_routes(file.routes)),
         domains=tuple(_domain_routes(file.routes)),
+        purposes=tuple(PurposeRule(each.range[0], each.range[1], each.users.ids) for each in file.purposes),
         rules=tuple(ClaimRule(each.prefix, each.users.ids) for each in file.endpoints),
         header=tuned(HeaderParameters, file.tuning.get("header", {})),
         session=tuned(SessionParameters, file.tuning.get("session", {})),
@@ -78,6 +81,7 @@ def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
         link=tuned(LinkParameters, file.tuning.get("link", {})),
         circuit=circuit,
         unit=tuned(UnitParameters, file.tuning.get("unit", {})),
+        epr=tuned(EprParameters, file.tuning.get("epr", {})),
     )
 
 

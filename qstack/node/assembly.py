@@ -67,14 +67,15 @@ def assemble(
         own, configuration.unit, chance.derive(b"unit"), rules=configuration.rules, routes=routes,
         end_secret=end_secret, is_secret=is_secret, timescale=timescale,
     )  # fmt: skip
-    epr = EprMachine(own)
+    linked = frozenset(each.neighbour for each in configuration.links)
+    epr = EprMachine(own, configuration.epr, rules=configuration.purposes, neighbours=linked, timescale=timescale)
     by_server = {
         Server.HEADER: header, Server.HOP_SESSION: hop, Server.END_SESSION: end, Server.QARP: qarp, Server.LINK: link,
         Server.CIRCUIT: circuit, Server.UNIT: unit, Server.EPR: epr,
     }  # fmt: skip
     by_protocol = {
         int(Protocol.HEADER): header, int(Protocol.QARP): qarp, int(Protocol.LINK): link,
-        int(Protocol.CIRCUIT): circuit, int(Protocol.UNIT): unit,
+        int(Protocol.CIRCUIT): circuit, int(Protocol.UNIT): unit, int(Protocol.EPR): epr,
     }  # fmt: skip
     every = tuple(by_server.values())
     return Machines(routes, header, hop, end, qarp, link, circuit, unit, epr, by_server, by_protocol, every)

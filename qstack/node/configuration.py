@@ -7,6 +7,8 @@ from qstack.base.ids import Qna
 from qstack.base.locator import Locator
 from qstack.machine.exchange import ExchangeParameters
 from qstack.proto.circuit.params import CircuitParameters
+from qstack.proto.epr.admission import PurposeRule
+from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.qarp.params import QarpParameters
@@ -25,7 +27,7 @@ class NodeConfiguration:
 
     `neighbours`: UDP neighbours, called at the start; `statics`: configured locators of some of them, the others are
     found through qarp on `segments`, on which this node is at `locators`. `rules`: which users speak
-    for which endpoints.
+    for which endpoints; `purposes`: which users may hold which purposes of links.
     """
 
     qna: Qna
@@ -42,6 +44,7 @@ class NodeConfiguration:
     nodes: tuple[NodeRoute, ...] = ()
     domains: tuple[AsRoute, ...] = ()
     rules: tuple[ClaimRule, ...] = ()
+    purposes: tuple[PurposeRule, ...] = ()
     exchange: ExchangeParameters = field(default_factory=ExchangeParameters)
     header: HeaderParameters = field(default_factory=HeaderParameters)
     session: SessionParameters = field(default_factory=SessionParameters)
@@ -49,3 +52,4 @@ class NodeConfiguration:
     link: LinkParameters = field(default_factory=LinkParameters)
     circuit: CircuitParameters = field(default_factory=CircuitParameters)
     unit: UnitParameters = field(default_factory=UnitParameters)
+    epr: EprParameters = field(default_factory=EprParameters)

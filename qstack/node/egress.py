@@ -28,7 +28,7 @@ _CLASSES = {
     Protocol.LINK: TrafficClass.HERALD, Protocol.CIRCUIT: TrafficClass.SIGNALLING,
     Protocol.UNIT: TrafficClass.SIGNALLING, Protocol.SESSION: TrafficClass.SIGNALLING,
     Protocol.QARP: TrafficClass.SIGNALLING, Protocol.ROUTE: TrafficClass.SIGNALLING,
-    Protocol.HEADER: TrafficClass.MANAGEMENT,
+    Protocol.EPR: TrafficClass.SIGNALLING, Protocol.HEADER: TrafficClass.MANAGEMENT,
 }  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from qstack.node.ingress import Forgotten, Forwardable, Ingress, Received, Undec
 from qstack.node.recall import Recall
 from qstack.node.reports import Reporter
 from qstack.node.switchboard import SERVED_BY, Server
+from qstack.proto.epr.asking import REQUESTS as EPR_REQUESTS
 from qstack.wire.protocols import Protocol
 from qstack.wire.session import Close, Established, Probe, ProbeReply
 from qstack.wire.twin import asking_protocol
@@ -147,12 +148,14 @@ class Node:
 
     def request(self, message: Message, client: int, user: int, now_ns: Instant) -> None:
         """What application `client` of user id `user` asks (control table)."""
-        self.machines.unit.request(message, client, user, now_ns)
+        machine = self.machines.epr if isinstance(message, EPR_REQUESTS) else self.machines.unit
+        machine.request(message, client, user, now_ns)
         self._settle(now_ns)
 
     def drop_client(self, client: int, now_ns: Instant) -> None:
         """An application has gone."""
         self.machines.unit.drop_client(client, now_ns)
+        self.machines.epr.drop_client(client, now_ns)
         self._settle(now_ns)
 
     def ping(self, node: Qna, identifier: int, sequence: int, data: bytes, now_ns: Instant) -> None:
@@ -175,6 +178,7 @@ class Node:
         self.machines.qarp.reconfigure(configuration.segments, configuration.statics, now_ns)
         self.machines.routes.become(routes)
         self.machines.unit.reconfigure(configuration.unit, configuration.rules)
+        self.machines.epr.reconfigure(configuration.epr, configuration.purposes)
         self.machines.hop_session.reconsider(self._no_neighbour_any_more, now_ns)
         self.configuration = configuration
         self._recall.keep(configuration.neighbours)

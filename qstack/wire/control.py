@@ -5,9 +5,12 @@ nothing an application says about itself counts. Operators use the JSON of `qsta
 frame's first octet is always below 0x40, a JSON object's is 0x7B.
 """
 
-from qstack.base.bell import Basis
+from enum import IntEnum, unique
+
+from qstack.base.bell import Basis, BellIndex, Gate
 from qstack.base.errors import ErrorCode
-from qstack.base.ids import Qna
+from qstack.base.ids import PurposeId, Qna
+from qstack.base.pairs import BasisChoice, PairKind
 from qstack.base.time import DomainTime
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import (
@@ -19,6 +22,7 @@ from qstack.wire.schema import (
     items,
     prefixed,
     qna,
+    record,
     reserved,
     text,
     u8,
@@ -30,12 +34,17 @@ from qstack.wire.unit import MAXIMUM_ENDPOINTS, UnitKind
 from qstack.wire.value import Message, Record
 
 __all__ = [
-    "MAXIMUM_FRAME", "Accepted", "ClaimEndpoint", "CloseUnit", "Delivered", "Failed", "MeasurePairs",
-    "OpenUnit", "PairBasis", "PairDelivered", "PairOutcome", "PairsMeasured", "Refused",
-    "ReleasePairs", "UnitStarted",
+    "MAXIMUM_ACTS", "MAXIMUM_FRAME", "MAXIMUM_PAIRS", "Accepted", "ActOnQubits", "CancelEpr", "ClaimEndpoint",
+    "CloseEprSocket", "CloseUnit", "CreateEpr", "Delivered", "EprConnected", "EprDisconnected", "EprDone", "EprFailed",
+    "EprIncomplete", "EprOutcome", "EprOutcomes", "EprPair", "EprPairs", "EprQueued", "EprSocketOpened", "Failed",
+    "Fate", "FreeQubits", "Half", "MeasurePairs", "MeasureQubits", "OpenEprSocket", "OpenUnit", "PairBasis",
+    "PairDelivered", "PairOutcome", "PairsMeasured", "QubitBasis", "QubitGate", "QubitOutcome", "QubitsActed",
+    "QubitsMeasured", "QubitsRevoked", "Refused", "ReleasePairs", "UnitStarted",
 ]  # fmt: skip
 
 MAXIMUM_FRAME = 0x3FFF
+MAXIMUM_ACTS = 1_024  # EPR-7: gates or measurements of one message
+MAXIMUM_PAIRS = 512  # EPR-7: pairs of one message
 _UNIT = "daemon's handle of the unit"
 
 
@@ -94,8 +103,9 @@ class Accepted(Message, protocol=Protocol.CONTROL, code=16, answers=("ClaimEndpo
 
 
 class Refused(
-    Message, protocol=Protocol.CONTROL, code=17, answers=("ClaimEndpoint", "OpenUnit", "MeasurePairs"),
-    matched_by=("request",),
+    Message, protocol=Protocol.CONTROL, code=17, matched_by=("request",),
+    answers=("ClaimEndpoint", "OpenUnit", "MeasurePairs", "OpenEprSocket", "CreateEpr", "ActOnQubits",
+             "MeasureQubits"),
 ):  # fmt: skip
     """Not done, and why; nothing has changed."""
 
@@ -161,3 +171,234 @@ class Failed(Message, protocol=Protocol.CONTROL, code=22):
     reason: int = enum(8, ErrorCode, "why", req="UNIT-6.2-8")
     refused_by: Qna = qna("node that refused, 0 where none did", req="UNIT-6.2-8", default=0)
     text: str = text(16, "for people", maximum=500, req="UNIT-6.2-8", default="")
+
+
+# ---- EPR sockets: what an application asks ----
+
+_SOCKET = "daemon's handle of the socket"
+_QUBIT = "node's number of the qubit, never used again"
+_ANGLE = "unit 2 pi / 2^16"
+
+
+class OpenEprSocket(Message, protocol=Protocol.CONTROL, code=32):
+    """Hold a purpose towards a neighbour."""
+
+    request: int = u32("application's number", req="EPR-6.1-1")
+    remote: Qna = qna("node at the other end of a link", req="EPR-6.1-1")
+    purpose: PurposeId = u16("1..65535, the same at the other end", req="EPR-6.1-1")
+
+
+class CloseEprSocket(Message, protocol=Protocol.CONTROL, code=33):
+    """Give the purpose back, and with it all that the socket holds."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.1-2", form=Form.HEX)
+
+
+class Half(Record):
+    """How one half of each pair is measured: turned, then in a basis drawn from a choice."""
+
+    choice: int = enum(8, BasisChoice, "bases to draw from", req="EPR-6.1-4", default=0)
+    x1: int = u16(f"first about X, {_ANGLE}", req="EPR-6.1-4", default=0)
+    y: int = u16(f"then about Y, {_ANGLE}", req="EPR-6.1-4", default=0)
+    x2: int = u16(f"then about X, {_ANGLE}", req="EPR-6.1-4", default=0)
+
+
+class CreateEpr(Message, protocol=Protocol.CONTROL, code=34):
+    """EGP CREATE: ask for pairs."""
+
+    request: int = u32("application's number", req="EPR-6.1-3")
+    socket: int = u64(_SOCKET, req="EPR-6.1-3", form=Form.HEX)
+    connection: int = u32("the one that is meant, 0 for the next one too", req="EPR-6.1-3", default=0)
+    kind: int = enum(8, PairKind, "what is done with a pair", req="EPR-6.1-3", default=0)
+    number: int = u16("pairs", req="EPR-6.1-3", default=1)
+    min_fidelity: int = fidelity("of a fresh pair", req="EPR-6.1-3", default=0)
+    max_time_ms: int = u32("until all are there, 0 for as long as it takes", unit="ms", req="EPR-6.1-3", default=0)
+    priority: int = u8("larger is more urgent", req="EPR-6.1-3", default=0)
+    atomic: int = boolean("all pairs at one time, or none", req="EPR-6.1-3", default=0)
+    consecutive: int = boolean("no other request's pairs in between", req="EPR-6.1-3", default=0)
+    sequential: int = boolean("the next pair when the last one's qubit is measured or freed", req="EPR-6.1-5",
+                              default=0)  # fmt: skip
+    _spare: int = reserved(5)
+    local: Half = record(Half, "how the asker's half is measured", req="EPR-6.1-4")
+    remote: Half = record(Half, "how the other half is measured", req="EPR-6.1-4")
+
+
+class CancelEpr(Message, protocol=Protocol.CONTROL, code=35):
+    """No more pairs for a request; those delivered stay."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.1-6", form=Form.HEX)
+    create: int = u32("application's number of the CreateEpr", req="EPR-6.1-6")
+
+
+class QubitGate(Record):
+    """A gate and what it acts on."""
+
+    qubit: int = u32(_QUBIT, req="EPR-6.1-7")
+    second: int = u32("of a gate of two: the one that the first controls; 0 for none", req="EPR-6.1-7", default=0)
+    gate: Gate = enum(8, Gate, "gate", req="EPR-6.1-7")
+    angle: int = u32("of a rotation, modulo 2^32; operand of CLIFFORD", unit="2 pi / 2^32", req="EPR-6.1-7", default=0)
+
+
+class ActOnQubits(Message, protocol=Protocol.CONTROL, code=36):
+    """Apply gates, in order."""
+
+    request: int = u32("application's number", req="EPR-6.1-7")
+    gates: tuple[QubitGate, ...] = items(16, QubitGate, "in order", maximum=MAXIMUM_ACTS, minimum=1, req="EPR-6.1-7")
+
+
+class QubitBasis(Record):
+    """A qubit and how to measure it."""
+
+    qubit: int = u32(_QUBIT, req="EPR-6.1-8")
+    basis: Basis = enum(8, Basis, "basis", req="EPR-6.1-8", default=0)
+
+
+class MeasureQubits(Message, protocol=Protocol.CONTROL, code=37):
+    """Measure qubits; they are gone afterwards."""
+
+    request: int = u32("application's number", req="EPR-6.1-8")
+    qubits: tuple[QubitBasis, ...] = items(16, QubitBasis, "none twice", maximum=MAXIMUM_ACTS, minimum=1,
+                                           req="EPR-6.1-8")  # fmt: skip
+
+
+class FreeQubits(Message, protocol=Protocol.CONTROL, code=38):
+    """Give qubits up unmeasured."""
+
+    qubits: tuple[int, ...] = items(16, u32(_QUBIT), "to be freed", maximum=2048, minimum=1, req="EPR-6.1-9")
+
+
+# ---- EPR sockets: what an application is told ----
+
+
+class EprSocketOpened(Message, protocol=Protocol.CONTROL, code=48, answers=("OpenEprSocket",), matched_by=("request",)):
+    """The purpose is held. What happens on the socket is told from now on."""
+
+    request: int = u32("application's number", req="EPR-6.2-1")
+    socket: int = u64(_SOCKET, req="EPR-6.2-1", form=Form.HEX)
+    node: Qna = qna("of the daemon", req="EPR-6.2-1")
+
+
+class EprConnected(Message, protocol=Protocol.CONTROL, code=49):
+    """An application holds the purpose at the other end."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.2-2", form=Form.HEX)
+    connection: int = u32("number of the connection on this socket, from 1", req="EPR-6.2-2")
+
+
+class EprDisconnected(Message, protocol=Protocol.CONTROL, code=50):
+    """It does no more; all its pairs have been told of."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.2-3", form=Form.HEX)
+    connection: int = u32("that is over", req="EPR-6.2-3")
+    reason: int = enum(8, ErrorCode, "why", req="EPR-6.2-3", default=0)
+
+
+class EprQueued(Message, protocol=Protocol.CONTROL, code=51):
+    """A request is in the queues of both nodes."""
+
+    request: int = u32("of the CreateEpr", req="EPR-6.2-4")
+
+
+class EprPair(Record):
+    """This node's half of a pair, kept."""
+
+    qubit: int = u32(_QUBIT, req="EPR-6.2-5")
+    create_id: int = u32("of the request between the nodes, the same at both ends", req="EPR-6.2-5")
+    sequence: int = u32("of the pair, the same at both ends", req="EPR-6.2-5")
+    bell_index: int = enum(8, BellIndex, "Pauli frame", req="EPR-6.2-5")
+    goodness: int = fidelity("estimated, towards that Bell state", req="EPR-6.2-5")
+    created: DomainTime = domain_time("instant of the estimate", req="EPR-6.2-5")
+
+
+class EprPairs(Message, protocol=Protocol.CONTROL, code=52):
+    """EGP OK for halves that are kept."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.2-5", form=Form.HEX)
+    connection: int = u32("whose they are", req="EPR-6.2-5")
+    request: int = u32("of the CreateEpr, 0: the other end asked", req="EPR-6.2-5")
+    kind: int = enum(8, PairKind, "of the request", req="EPR-6.2-5")
+    pairs: tuple[EprPair, ...] = items(16, EprPair, "in order", maximum=MAXIMUM_PAIRS, minimum=1, req="EPR-6.2-5")
+
+
+class EprOutcome(Record):
+    """This node's half of a pair, measured."""
+
+    create_id: int = u32("of the request between the nodes", req="EPR-6.2-6")
+    sequence: int = u32("of the pair", req="EPR-6.2-6")
+    bell_index: int = enum(8, BellIndex, "Pauli frame", req="EPR-6.2-6")
+    goodness: int = fidelity("estimated, towards that Bell state", req="EPR-6.2-6")
+    basis: int = enum(8, Basis, "that was drawn", req="EPR-6.2-6")
+    outcome: int = u8("0 or 1, raw", req="EPR-6.2-6")
+
+
+class EprOutcomes(Message, protocol=Protocol.CONTROL, code=53):
+    """EGP OK for halves that were measured."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.2-6", form=Form.HEX)
+    connection: int = u32("whose they are", req="EPR-6.2-6")
+    request: int = u32("of the CreateEpr, 0: the other end asked", req="EPR-6.2-6")
+    kind: int = enum(8, PairKind, "of the request", req="EPR-6.2-6")
+    outcomes: tuple[EprOutcome, ...] = items(16, EprOutcome, "in order", maximum=MAXIMUM_PAIRS, minimum=1,
+                                             req="EPR-6.2-6")  # fmt: skip
+
+
+class EprDone(Message, protocol=Protocol.CONTROL, code=54):
+    """All pairs of a request were told."""
+
+    request: int = u32("of the CreateEpr", req="EPR-6.2-7")
+
+
+class EprFailed(Message, protocol=Protocol.CONTROL, code=55):
+    """EGP ERR: a request ends without all of its pairs. Those told stay."""
+
+    request: int = u32("of the CreateEpr", req="EPR-6.2-7")
+    reason: int = enum(8, ErrorCode, "why", req="EPR-6.2-7")
+    text: str = text(16, "for people", maximum=500, req="EPR-6.2-7", default="")
+
+
+class EprIncomplete(Message, protocol=Protocol.CONTROL, code=56):
+    """EGP ERR for a request of the other end of which pairs were told: no more will come."""
+
+    socket: int = u64(_SOCKET, req="EPR-6.2-8", form=Form.HEX)
+    connection: int = u32("whose it is", req="EPR-6.2-8")
+    create_id: int = u32("of the request", req="EPR-6.2-8")
+    reason: int = enum(8, ErrorCode, "why", req="EPR-6.2-8")
+
+
+@unique
+class Fate(IntEnum):
+    """What became of one act on a qubit."""
+
+    DONE = 0
+    GONE = 1  # there is nothing in the memory any more: revoked, or lost by the device
+    UNSUPPORTED = 2  # the device does not have this gate or basis; the qubit is as it was
+
+
+class QubitsActed(Message, protocol=Protocol.CONTROL, code=57, answers=("ActOnQubits",), matched_by=("request",)):
+    """What became of the gates, in the order asked."""
+
+    request: int = u32("application's number", req="EPR-6.2-9")
+    fates: tuple[int, ...] = items(16, enum(8, Fate, "of one gate"), "one a gate", maximum=MAXIMUM_ACTS,
+                                   req="EPR-6.2-9")  # fmt: skip
+
+
+class QubitOutcome(Record):
+    """Result of one measurement, raw."""
+
+    fate: int = enum(8, Fate, "what became of it", req="EPR-6.2-10")
+    outcome: int = u8("0 for eigenvalue +1, 1 for -1; 0 unless done", req="EPR-6.2-10", default=0)
+
+
+class QubitsMeasured(Message, protocol=Protocol.CONTROL, code=58, answers=("MeasureQubits",), matched_by=("request",)):
+    """Outcomes, in the order asked."""
+
+    request: int = u32("application's number", req="EPR-6.2-10")
+    outcomes: tuple[QubitOutcome, ...] = items(16, QubitOutcome, "one a qubit", maximum=MAXIMUM_ACTS,
+                                               req="EPR-6.2-10")  # fmt: skip
+
+
+class QubitsRevoked(Message, protocol=Protocol.CONTROL, code=59):
+    """EGP EXPIRE: these qubits are no halves of pairs any more, and are emptied."""
+
+    reason: int = enum(8, ErrorCode, "why", req="EPR-6.2-11")
+    qubits: tuple[int, ...] = items(16, u32(_QUBIT), "that are gone", maximum=2048, minimum=1, req="EPR-6.2-11")

@@ -22,5 +22,6 @@ class Protocol(IntEnum):
     ROUTE = 7
     END = 8  # a message under the end seal
     PAYLOAD = 9  # a hybrid frame's classical payload (quantum datagram)
+    EPR = 10  # sockets of applications on a link
     TWIN = 64  # device primitives, on Unix sockets
     CONTROL = 65  # applications to the daemon, on Unix sockets

@@ -13,6 +13,8 @@ from qstack.base.errors import ErrorCode
 from qstack.machine.exchange import ExchangeParameters
 from qstack.proto.circuit import states as circuit
 from qstack.proto.circuit.params import MAXIMUM_PARKED, CircuitParameters
+from qstack.proto.epr import states as epr
+from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link import states as link
 from qstack.proto.link.params import LinkParameters
@@ -23,6 +25,8 @@ from qstack.proto.session.params import COOKIE_SECRET_NS, MAXIMUM_FLIGHT_OCTETS,
 from qstack.proto.unit import states as unit
 from qstack.proto.unit.params import MAXIMUM_ROUNDS, UnitParameters
 from qstack.twin.configuration import GRACE_NS, HORIZON_NS
+from qstack.wire.control import MAXIMUM_ACTS, MAXIMUM_PAIRS
+from qstack.wire.epr import MAXIMUM_FINISHED, MAXIMUM_GIVEN_UP
 from qstack.wire.header import BASE_DATAGRAM_OCTETS
 from qstack.wire.protocols import UDP_PORT, Protocol
 from qstack.wire.value import message_classes, tlv_classes
@@ -41,6 +45,7 @@ STATES = [
     ("circuit", circuit.CircuitState), ("circuit", circuit.TailState), ("link", link.RequestState),
     ("link", link.WindowState), ("link", link.MatchState), ("qarp", qarp.NeighbourState),
     ("qarp", qarp.AddressState), ("session", session.SessionState), ("unit", unit.HeadState), ("unit", unit.TailState),
+    ("epr", epr.SocketState), ("epr", epr.RequestState),
 ]  # fmt: skip
 
 C, E, H, L, Q, S, U = (
@@ -56,6 +61,17 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("circuit", "labels: #;", C.labels),
     ("circuit", "links of a circuit: #;", C.hops),
     ("circuit", "items of one circuit that wait at a node: # a side", MAXIMUM_PARKED),
+    ("epr", "| drain_timeout | SocketClose | # |", EprParameters().drain_timeout_ns),
+    ("epr", "Sockets of a user: #;", EprParameters().sockets_of_user),
+    ("epr", "of a node: #.", EprParameters().sockets),
+    ("epr", "Requests of a socket that are not over: #.", EprParameters().requests_of_socket),
+    ("epr", "Qubits in the hands of a user: #;", EprParameters().qubits_of_user),
+    ("epr", "that wait for the device: #.", EprParameters().waiting_acts),
+    ("epr", "Pairs given up that are remembered: #.", EprParameters().given_up),
+    ("epr", "Finished requests named in a SocketClose: #,", MAXIMUM_FINISHED),
+    ("epr", "pairs in a PairsGivenUp: #.", MAXIMUM_GIVEN_UP),
+    ("epr", "Acts in a message: #;", MAXIMUM_ACTS),
+    ("epr", "pairs in a message: #.", MAXIMUM_PAIRS),
     ("header", "The UDP port is # by default", UDP_PORT),
     ("header", "A datagram is at most # octets unless", BASE_DATAGRAM_OCTETS),
     ("header", "at most # requests a second, burst", H.replies_per_second),
