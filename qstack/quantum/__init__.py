@@ -3,7 +3,9 @@
 `bell` and `formulas` are plain Python that protocols may use; `engine` is the door to the compiled engine, which the
 twin alone opens; `draws` gives it chance by event; `reference` is the NumPy mirror that tests compare with.
 
-Of hardware: `memories` says what a node's device is; `channels` how light gets lost; `detectors` what is seen of it;
-`heralding` what a click means; `schemes` puts these together; `links` is a link at one setting, `hardware` the link
-before a setting is chosen; `sampling` draws the successes of a window.
+Of hardware: `memories` says what a node's device is. Light goes through `channels`, of which `free_space` and
+`satellite` have files of their own, and is seen by `detectors`; `raman` says what classical light adds, `turns` when it
+may. `heralding` says what a click at a midpoint means, `sources` what memories around a source of `photons` tell;
+`schemes` are the ways to make pairs. `links` is a link at one setting, `hardware` the link before a setting is chosen,
+`sampling` draws the successes of a window.
 """

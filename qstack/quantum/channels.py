@@ -24,6 +24,10 @@ def decibels(loss_db: float) -> float:
 class Channel(Protocol):
     """What every channel can tell. Instants are domain time in nanoseconds."""
 
+    @property
+    def best_ns(self) -> int:
+        """An instant at which most arrives."""
+
     def transmissivity(self, instant_ns: int) -> float:
         """Probability that a photon which leaves then arrives, 0..1."""
 
@@ -43,6 +47,11 @@ class Lossless:
     def __post_init__(self) -> None:
         if self.flight_ns < 0:
             raise LocalMisuse(f"a time of flight of {self.flight_ns} ns is negative")
+
+    @property
+    def best_ns(self) -> int:
+        """Any instant."""
+        return 0
 
     def transmissivity(self, instant_ns: int) -> float:
         """1."""
@@ -72,6 +81,11 @@ class Fibre:
     def __post_init__(self) -> None:
         if min(self.length_km, self.attenuation_db_km, self.connectors_db) < 0.0 or self.group_index < 1.0:
             raise LocalMisuse(f"{self}: lengths and losses are not negative, and no light is faster than in vacuum")
+
+    @property
+    def best_ns(self) -> int:
+        """Any instant."""
+        return 0
 
     def transmissivity(self, instant_ns: int) -> float:
         """Probability that a photon arrives."""

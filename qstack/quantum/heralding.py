@@ -73,7 +73,8 @@ def single_click(
     """One photon heralds. `bright`: population alpha of the bright state by end.
 
     For small detection eta and no dark counts the success is 2 alpha eta, the fidelity (1 - alpha)(1 + sqrt V) / 2.
-    Raises `LocalMisuse` for what is no probability, and for a link that can never succeed.
+    Without light and dark counts the probability is 0, and the state that of the least light. Raises `LocalMisuse` for
+    what is no probability, and for ends that never emit.
     """
     check_probabilities(*bright, *detection, dark, visibility)
     (bright_a, bright_b), (seen_a, seen_b) = bright, detection
@@ -84,7 +85,7 @@ def single_click(
     p11 = bright_a * bright_b * clicks.both
     total = p00 + p01 + p10 + p11
     if total <= 0.0:
-        raise LocalMisuse("a single-click link that can never succeed")
+        return Heralding(0.0, _in_the_dark(bright_a, bright_b, visibility))
     amplitudes = bright_a * (1.0 - bright_a) * bright_b * (1.0 - bright_b)
     coherence = (1.0 - dark) * sqrt(visibility * seen_a * seen_b * amplitudes)
     return Heralding(total, _psi_heralds(p00 / total, p01 / total, p10 / total, p11 / total, 2.0 * coherence / total))
@@ -109,6 +110,15 @@ def double_click(detection: tuple[float, float], dark: float = 0.0, visibility: 
 def werner_states(fidelity: float, bells: tuple[BellIndex, ...]) -> tuple[HeraldedState, ...]:
     """Werner states around each of `bells`, all equally likely."""
     return tuple(HeraldedState(bell, 1.0 / len(bells), werner(fidelity, bell)) for bell in bells)
+
+
+def _in_the_dark(bright_a: float, bright_b: float, visibility: float) -> tuple[HeraldedState, ...]:
+    """What single click tends to as ever less light arrives, from both ends alike."""
+    p01, p10, p11 = (1.0 - bright_a) * bright_b, bright_a * (1.0 - bright_b), 2.0 * bright_a * bright_b
+    total = p01 + p10 + p11
+    if total <= 0.0:
+        raise LocalMisuse("a single-click link that can never succeed: raise the bright-state populations above 0")
+    return _psi_heralds(0.0, p01 / total, p10 / total, p11 / total, 2.0 * sqrt(visibility * p01 * p10) / total)
 
 
 class _Clicks:

@@ -34,11 +34,8 @@ class Stretch(NamedTuple):
     heralding: Heralding
 
 
-def sample_stretches(stretches: Iterable[Stretch], draw: Draw, stride: int = 2) -> Iterator[Success]:
-    """Successes in order, their offsets being numbers of attempts.
-
-    Two uniforms are used for each success, draw(k stride) and draw(k stride + 1).
-    """
+def sample_stretches(stretches: Iterable[Stretch], draw: Draw) -> Iterator[Success]:
+    """Successes in order, their offsets being numbers of attempts. Uniforms 2 k and 2 k + 1 are of the k-th."""
     number = 0
     target = -log1p(-draw(0))
     for first, attempts, (probability, heralds) in stretches:
@@ -52,10 +49,10 @@ def sample_stretches(stretches: Iterable[Stretch], draw: Draw, stride: int = 2) 
             if done >= attempts:  # rounding put it just behind
                 target = 0.0
                 break
-            yield Success(first + done, _choose(heralds, draw(number * stride + 1)))
+            yield Success(first + done, _choose(heralds, draw(2 * number + 1)))
             done += 1
             number += 1
-            target = -log1p(-draw(number * stride))
+            target = -log1p(-draw(2 * number))
 
 
 def sample_successes(model: LinkModel, cycles: int, most: int, draw: Draw) -> list[Success]:
