@@ -19,6 +19,7 @@ from qstack.daemon.log import configure_log
 from qstack.daemon.notify import notify
 from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
+from qstack.quantum.hardware import LinkHardware
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
 
@@ -65,7 +66,7 @@ def make_twin(file: TwinFile) -> Twin:
     nodes = {each.qna: TwinNode(memory_model(each), each.qubits) for each in file.nodes}
     links = {
         LinkId(each.id): TwinLink((each.ends[0], each.ends[1]), each.station,
-                                  link_model(each.model, each.cycle_ns, each.arm_delays_ns))
+                                  LinkHardware.fixed(link_model(each.model, each.cycle_ns, each.arm_delays_ns)))
         for each in file.links
     }  # fmt: skip
     return Twin(TwinConfiguration(nodes, links, file.time.pace, file.time.grace_ns, file.time.horizon_ns), chance)

@@ -21,6 +21,7 @@ from qstack.proto.link.params import LinkConfiguration, StationConfiguration
 from qstack.proto.qarp.segment import Segment
 from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.unit.admission import ClaimRule
+from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import MemoryModel
 from qstack.testing.simulation import Place, Simulation
@@ -50,7 +51,8 @@ class TopologyNode:
 class TopologyLink:
     """A link between two nodes, by name. `station`: whose device hears the heralds, an end or any other node.
 
-    `memories`: at each end. `success_probability`, `fidelity`: of an attempt, of a fresh pair (Werner).
+    `memories`: at each end. `success_probability`, `fidelity`: of an attempt, of a fresh pair (Werner). `hardware`:
+    what the link truly is, instead of those.
     """
 
     ends: tuple[str, str]
@@ -61,13 +63,16 @@ class TopologyLink:
     cycle_ns: int = 10_000
     slot_cycles: int = 1_000
     arm_delays_ns: tuple[int, int] = (0, 0)
+    hardware: LinkHardware | None = None
 
-    def model(self) -> LinkModel:
-        """What the twin makes of an attempt."""
-        return LinkModel.werner(
+    def device(self) -> LinkHardware:
+        """What the twin makes of attempts."""
+        if self.hardware is not None:
+            return self.hardware
+        return LinkHardware.fixed(LinkModel.werner(
             cycle_ns=self.cycle_ns, success_probability=self.success_probability, fidelity=self.fidelity,
             arm_delays_ns=self.arm_delays_ns,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ class Topology:
         nodes = {node.qna: TwinNode(node.memory, self._qubits(node.name)) for node in self.nodes}
         links = {
             LinkId(number): TwinLink((self.qna(link.ends[0]), self.qna(link.ends[1])), self.qna(link.station),
-                                     link.model())
+                                     link.device())
             for number, link in enumerate(self.links, 1)
         }  # fmt: skip
         return TwinConfiguration(nodes, links)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
-from qstack.quantum.links import LinkModel
+from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.memories import MemoryModel
 
 __all__ = ["GRACE_NS", "HORIZON_NS", "TwinConfiguration", "TwinLink", "TwinNode"]
@@ -31,16 +31,16 @@ class TwinNode:
 class TwinLink:
     """A link between two nodes, and the node whose device hears its heralds.
 
-    The model's arms are in the order of `ends`.
+    The hardware's arms are in the order of `ends`.
     """
 
     ends: tuple[Qna, Qna]
     station: Qna
-    model: LinkModel
+    hardware: LinkHardware
 
     def start_ns(self, cycle: int) -> int:
         """Domain time at which a cycle starts."""
-        return cycle * self.model.cycle_ns
+        return cycle * self.hardware.cycle_ns
 
 
 @dataclass(frozen=True, slots=True)

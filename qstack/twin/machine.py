@@ -29,6 +29,7 @@ from qstack.twin.window import Ask, Window, WindowBook, WindowName
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import (
     FIDELITY_UNIT,
+    PROBABILITY_UNIT,
     VERSION,
     ApplyGates,
     Attach,
@@ -36,10 +37,11 @@ from qstack.wire.twin import (
     Attempt,
     AttemptAccepted,
     AwaitHeralds,
+    ClicksCounted,
+    CountClicks,
     GatesApplied,
     Heralds,
     InspectPair,
-    LinkEnd,
     Measure,
     Measured,
     PairInspected,
@@ -106,6 +108,8 @@ class Twin:
     def handle_deadline(self, now_ns: int) -> None:
         """Forget windows whose grace is over; tell stations that still wait that a partner is missing."""
         for window in self._windows.forget(now_ns):
+            if window.counts:
+                self._tell_counts(window, now_ns)
             if window.heralds is None:
                 self._give_up(window, now_ns)
 
@@ -182,6 +186,7 @@ class Twin:
             window.offers.pop(bank.node, None)
             if window.link.station == bank.node:
                 window.asks.clear()
+                window.counts.clear()
 
     # ---- making pairs ----
 
@@ -199,8 +204,9 @@ class Twin:
         if refusal is not Status.OK:
             return refusal
         window = self._open(link, message)
+        bright = message.bright / PROBABILITY_UNIT if message.bright else None
         bank.offer(message.qubits, window.name)
-        self._windows.attempt(window, bank.node, message.qubits)
+        self._windows.attempt(window, bank.node, message.qubits, bright)
         self._emit(bank, AttemptAccepted, message, ideal_ns=now_ns, completed_ns=now_ns, now_ns=now_ns)
         self._resolve(window, now_ns)
         return Status.OK
@@ -218,7 +224,20 @@ class Twin:
         self._resolve(window, now_ns)
         return Status.OK
 
-    def _window_refusal(self, link: TwinLink, message: Attempt | AwaitHeralds, now_ns: int) -> Status:
+    def _on_count(self, bank: Bank, message: CountClicks, now_ns: int) -> Status:
+        link = self._configuration.links.get(message.link)
+        if link is None or bank.node != link.station:
+            return Status.UNKNOWN_LINK
+        refusal = self._window_refusal(link, message, now_ns)
+        if refusal is Status.OK and not link.hardware.tunable:
+            refusal = Status.UNSUPPORTED
+        if refusal is not Status.OK:
+            return refusal
+        assert bank.session is not None
+        self._open(link, message).counts.append(Ask(bank.session, message.request_id))
+        return Status.OK
+
+    def _window_refusal(self, link: TwinLink, message: Attempt | AwaitHeralds | CountClicks, now_ns: int) -> Status:
         end_ns = link.start_ns(message.first_cycle + message.cycles)
         if message.cycles == 0:
             return Status.UNSUPPORTED
@@ -230,7 +249,7 @@ class Twin:
             return Status.NO_ROOM
         return Status.OK
 
-    def _open(self, link: TwinLink, message: Attempt | AwaitHeralds) -> Window:
+    def _open(self, link: TwinLink, message: Attempt | AwaitHeralds | CountClicks) -> Window:
         end_ns = link.start_ns(message.first_cycle + message.cycles)
         return self._windows.open(_name(message), link, end_ns + self._configuration.grace_ns)
 
@@ -239,11 +258,11 @@ class Twin:
         if window.complete:
             window.heralds = self._pairs.resolve(window)
         if window.heralds is not None:
-            ideal_ns = window.end_ns + window.link.model.herald_delay_ns
+            ideal_ns = window.end_ns + window.link.hardware.at(None, window.end_ns).herald_delay_ns
             self._answer_asks(window, Status.OK, window.end_ns, ideal_ns, now_ns)
 
     def _give_up(self, window: Window, now_ns: int) -> None:
-        self._statistics.unmatched += 1
+        self._statistics.unmatched += not window.counts
         for end, qubits in window.offers.items():
             for qubit in qubits:
                 if qubit is not None:
@@ -251,9 +270,6 @@ class Twin:
         self._answer_asks(window, Status.NO_PARTNER, window.end_ns, now_ns, now_ns)
 
     def _answer_asks(self, window: Window, status: Status, completed_ns: int, ideal_ns: int, now_ns: int) -> None:
-        attempted = LinkEnd(0)
-        for flag, end in zip(LinkEnd, sorted(window.link.ends), strict=True):
-            attempted |= flag if end in window.offers else LinkEnd(0)
         for ask in window.asks:
             heralds = Heralds(
                 request_id=ask.request_id,
@@ -263,11 +279,25 @@ class Twin:
                 link=window.name.link,
                 first_cycle=window.name.first_cycle,
                 cycles=window.name.cycles,
-                attempted=attempted,
+                attempted=window.attempted,
                 heralds=window.heralds or (),
             )
             self._results.append((ask.session, heralds))
         window.asks.clear()
+
+    def _tell_counts(self, window: Window, now_ns: int) -> None:
+        """Who attempts is only known when nobody can attempt any more (TWIN-5.13-2)."""
+        clicks, arrival_ns = self._pairs.count(window)
+        for ask in window.counts:
+            counted = ClicksCounted(
+                request_id=ask.request_id,
+                completed_at=DomainTime(window.end_ns),
+                deliver_at=DomainTime(now_ns),
+                attempted=window.attempted,
+                clicks=clicks,
+                arrival_ns=arrival_ns,
+            )
+            self._results.append((ask.session, counted))
 
     # ---- acting on qubits ----
 
@@ -389,13 +419,14 @@ class Twin:
         self._statistics.refused += sum(status not in (Status.OK, Status.EMPTY) for status in statuses)
 
 
-def _name(message: Attempt | AwaitHeralds) -> WindowName:
+def _name(message: Attempt | AwaitHeralds | CountClicks) -> WindowName:
     return WindowName(LinkId(message.link), Cycle(message.first_cycle), message.cycles)
 
 
 _HANDLERS: dict[type[Message], _Handler] = {
     Attempt: Twin._on_attempt,
     AwaitHeralds: Twin._on_await,
+    CountClicks: Twin._on_count,
     Swap: Twin._on_swap,
     Measure: Twin._on_measure,
     ApplyGates: Twin._on_gates,

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from qstack.base.bell import compose
 from qstack.base.chance import Chance
+from qstack.base.errors import LocalMisuse
 from qstack.base.ids import Qna, QubitId
 from qstack.quantum import engine as door
 from qstack.quantum.engine import NewPair, QubitHandle, StateEngine
 from qstack.quantum.formulas import Correlations
-from qstack.quantum.sampling import Success, sample_successes
+from qstack.quantum.hardware import LinkHardware
+from qstack.quantum.sampling import Success
 from qstack.twin.bank import Bank
 from qstack.twin.statistics import TwinStatistics
 from qstack.twin.window import Window
@@ -72,17 +74,38 @@ class Pairs:
         name = window.name
         event = b"window" + name.link.to_bytes(4, "big") + name.first_cycle.to_bytes(8, "big")
         most = min(len(window.offers[end]) for end in window.link.ends)
-        return sample_successes(
-            window.link.model, name.cycles, most, lambda n: self._chance.uniform(event + n.to_bytes(4, "big"))
+        bright = (window.bright[window.link.ends[0]], window.bright[window.link.ends[1]])
+        return window.link.hardware.sample(
+            name.first_cycle, name.cycles, bright, most, lambda n: self._chance.uniform(event + n.to_bytes(4, "big"))
         )
+
+    def count(self, window: Window) -> tuple[int, int]:
+        """Clicks of one detector and not the other in a window, and how long after a cycle's beginning they come."""
+        name, hardware = window.name, window.link.hardware
+        event = b"count" + name.link.to_bytes(4, "big") + name.first_cycle.to_bytes(8, "big")
+        bright = (window.bright.get(window.link.ends[0], 0.0), window.bright.get(window.link.ends[1], 0.0))
+        any_click, dark = _click(hardware, bright, window.end_ns), _click(hardware, (0.0, 0.0), window.end_ns)
+        if not any_click:
+            return 0, 0
+        clicks = hardware.sample(
+            name.first_cycle, name.cycles, bright, name.cycles,
+            lambda n: self._chance.uniform(event + n.to_bytes(4, "big")),
+        )  # fmt: skip
+        delays = hardware.at(None, window.end_ns).arm_delays_ns
+        arms = [arm for arm, end in zip(delays, window.link.ends, strict=True) if end in window.offers]
+        # Light comes after its arm; dark counts come at any time of the cycle.
+        light = max(0.0, 1.0 - dark / any_click)
+        return len(clicks), round(light * sum(arms) / max(1, len(arms)) + (1.0 - light) * hardware.cycle_ns / 2)
 
     def _make(self, window: Window, successes: list[Success]) -> None:
         left, right = window.link.ends
         memories = (self._banks[left].model, self._banks[right].model)
-        births = [window.link.start_ns(window.name.first_cycle + success.offset) for success in successes]
-        made = self._engine.create(
-            [NewPair(s.state.correlations, (born, born), memories) for s, born in zip(successes, births, strict=True)]
-        )
+        delays = window.link.hardware.at(None, window.end_ns).born_delays_ns
+        starts = [window.link.start_ns(window.name.first_cycle + success.offset) for success in successes]
+        made = self._engine.create([
+            NewPair(s.state.correlations, (start + delays[0], start + delays[1]), memories)
+            for s, start in zip(successes, starts, strict=True)
+        ])  # fmt: skip
         for k, handles in enumerate(made):
             for end, handle in zip(window.link.ends, handles, strict=True):
                 qubit = window.offers[end][k]
@@ -200,3 +223,11 @@ class Pairs:
         """1 when a bit is told wrongly."""
         error = bank.model.readout[bit]
         return int(error > 0.0 and self._uniform(event, purpose) < error)
+
+
+def _click(hardware: LinkHardware, bright: tuple[float | None, float | None], instant_ns: int) -> float:
+    """Probability that one detector clicks and the other does not."""
+    try:
+        return hardware.at(bright, instant_ns).success_probability
+    except LocalMisuse:  # a link that can never succeed: neither light nor dark counts
+        return 0.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from qstack.base.ids import Cycle, LinkId, Qna, QubitId
 from qstack.twin.configuration import TwinLink
-from qstack.wire.twin import Herald
+from qstack.wire.twin import Herald, LinkEnd
 
 __all__ = ["MAXIMUM_WINDOWS", "Ask", "Window", "WindowBook", "WindowName"]
 
@@ -36,19 +36,31 @@ class Ask(NamedTuple):
 
 @dataclass(slots=True)
 class Window:
-    """One window. `offers`: memories by end, None where one was thrown away; `heralds`: None until resolved."""
+    """One window. `offers`: memories by end, None where one was thrown away; `bright`: population of the bright state
+    by end, None for the link's own. `asks` are for heralds, which are None until resolved, `counts` for clicks.
+    """
 
     name: WindowName
     link: TwinLink
     forget_ns: int
     offers: dict[Qna, list[QubitId | None]] = field(default_factory=dict)
+    bright: dict[Qna, float | None] = field(default_factory=dict)
     asks: list[Ask] = field(default_factory=list)
+    counts: list[Ask] = field(default_factory=list)
     heralds: tuple[Herald, ...] | None = None
 
     @property
     def end_ns(self) -> int:
         """Domain time at which its last cycle ends."""
         return self.link.start_ns(self.name.first_cycle + self.name.cycles)
+
+    @property
+    def attempted(self) -> LinkEnd:
+        """The ends that do attempt."""
+        attempted = LinkEnd(0)
+        for flag, end in zip(LinkEnd, sorted(self.link.ends), strict=True):
+            attempted |= flag if end in self.offers else LinkEnd(0)
+        return attempted
 
     @property
     def complete(self) -> bool:
@@ -86,9 +98,10 @@ class WindowBook:
             heappush(self._deadlines, (forget_ns, name))
         return window
 
-    def attempt(self, window: Window, end: Qna, qubits: tuple[QubitId, ...]) -> None:
+    def attempt(self, window: Window, end: Qna, qubits: tuple[QubitId, ...], bright: float | None) -> None:
         """Note that an end attempts."""
         window.offers[end] = list(qubits)
+        window.bright[end] = bright
         self._next_cycle[window.name.link, end] = window.name.first_cycle + window.name.cycles
 
     def unresolved(self) -> Iterator[Window]:

@@ -31,12 +31,12 @@ from qstack.wire.value import Message, Record
 
 __all__ = [
     "ANGLE_UNIT", "FIDELITY_UNIT", "MAXIMUM_ITEMS", "NO_QUBIT", "PROBABILITY_UNIT", "REQUEST_COUNTER_BITS", "VERSION",
-    "ApplyGates", "Attach", "Attached", "Attempt", "AttemptAccepted", "AwaitHeralds", "Couple",
-    "FetchOutcomes", "FetchedOutcome", "GateItem", "GatesApplied", "Herald", "Heralds", "Initialise", "Initialised",
-    "InspectPair", "LinkEnd", "Measure", "MeasureItem", "Measured", "MemoryKind", "MemoryRole", "Move", "MoveItem",
-    "Moved", "Operation", "OperationKind", "Outcome", "OutcomesFetched", "PairInspected", "Receive", "Received",
-    "Refused", "Release", "Released", "Status", "Swap", "SwapOutcome", "Swapped", "Transmit", "Transmitted",
-    "asking_protocol", "request_id",
+    "ApplyGates", "Attach", "Attached", "Attempt", "AttemptAccepted", "AwaitHeralds", "ClicksCounted", "CountClicks",
+    "Couple", "FetchOutcomes", "FetchedOutcome", "GateItem", "GatesApplied", "Herald", "Heralds", "Initialise",
+    "Initialised", "InspectPair", "LinkEnd", "Measure", "MeasureItem", "Measured", "MemoryKind", "MemoryRole", "Move",
+    "MoveItem", "Moved", "Operation", "OperationKind", "Outcome", "OutcomesFetched", "PairInspected", "Receive",
+    "Received", "Refused", "Release", "Released", "Status", "Swap", "SwapOutcome", "Swapped", "Transmit",
+    "Transmitted", "asking_protocol", "request_id",
 ]  # fmt: skip
 
 VERSION = 2  # TWIN-5.1-1
@@ -167,8 +167,8 @@ class Attached(Message, protocol=Protocol.TWIN, code=2, answers=("Attach",), mat
 
 class Refused(
     Message, protocol=Protocol.TWIN, code=3, matched_by=("request_id",),
-    answers=("Attach", "Attempt", "AwaitHeralds", "FetchOutcomes", "Initialise", "Swap", "Measure", "ApplyGates",
-             "Move", "Transmit", "Receive", "Release", "InspectPair"),
+    answers=("Attach", "Attempt", "AwaitHeralds", "CountClicks", "FetchOutcomes", "Initialise", "Swap", "Measure",
+             "ApplyGates", "Move", "Transmit", "Receive", "Release", "InspectPair"),
 ):  # fmt: skip
     """The request failed as a whole and changed nothing."""
 
@@ -239,6 +239,26 @@ class Heralds(Message, protocol=Protocol.TWIN, code=7, answers=("AwaitHeralds",)
     attempted: int = flags(8, LinkEnd, "ends that did attempt the window", req="TWIN-5.3-3")
     heralds: tuple[Herald, ...] = items(16, Herald, "successes by rising cycle", maximum=MAXIMUM_ITEMS,
                                         req="TWIN-5.3-4", default=())  # fmt: skip
+
+
+class CountClicks(Message, protocol=Protocol.TWIN, code=40):
+    """Station: count the clicks of a window, whoever attempts in it."""
+
+    request_id: int = u64(_REQUEST, req="TWIN-5-1", form=Form.HEX)
+    link: LinkId = u32("link of which the asker is the station", req="TWIN-5.13-1")
+    first_cycle: Cycle = cycle("first cycle of the window", req="TWIN-5.13-1")
+    cycles: int = u32("length of the window", unit="cycles", req="TWIN-5.13-1")
+
+
+class ClicksCounted(Message, protocol=Protocol.TWIN, code=41, answers=("CountClicks",), matched_by=("request_id",)):
+    """What was counted."""
+
+    request_id: int = u64(_REQUEST, req="TWIN-5-1", form=Form.HEX)
+    completed_at: DomainTime = domain_time(_COMPLETED, req="TWIN-4-3")
+    deliver_at: DomainTime = domain_time(_DELIVER, req="TWIN-4-3")
+    attempted: int = flags(8, LinkEnd, "ends that did attempt the window", req="TWIN-5.13-2")
+    clicks: int = u32("cycles in which one detector clicked and the other did not", req="TWIN-5.13-3")
+    arrival_ns: int = u32("from the beginning of a cycle to the click, on average", unit="ns", req="TWIN-5.13-4")
 
 
 class FetchOutcomes(Message, protocol=Protocol.TWIN, code=18):

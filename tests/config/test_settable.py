@@ -19,6 +19,7 @@ SAID_ELSEWHERE = {
     LinkConfiguration: {"link": "id"},
     MemoryModel: {"readout": "readout_error"},
     TwinNode: {"memory": "t1_ns"},
+    TwinLink: {"hardware": "model"},
     TwinConfiguration: {"nodes": "pace", "links": "pace"},
 }
 

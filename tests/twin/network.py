@@ -3,6 +3,7 @@
 from qstack.base.chance import Chance
 from qstack.base.ids import Cycle, LinkId, QubitId, make_qna
 from qstack.base.units import SECOND_NS
+from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
@@ -33,11 +34,12 @@ def configuration(memory=None, qubits=8, **options):
     """Alice - repeater - Bob; the repeater is the station of both links, as an end may be."""
     memory = memory or MemoryModel()
     model = options.pop("model", None) or LinkModel.werner(cycle_ns=CYCLE_NS, arm_delays_ns=(50_000, 75_000))
+    hardware = options.pop("hardware", None) or LinkHardware.fixed(model)
     return TwinConfiguration(
         nodes={node: TwinNode(memory, qubits) for node in (ALICE, REPEATER, BOB)},
         links={
-            WEST: TwinLink((ALICE, REPEATER), REPEATER, model),
-            EAST: TwinLink((REPEATER, BOB), REPEATER, model),
+            WEST: TwinLink((ALICE, REPEATER), REPEATER, hardware),
+            EAST: TwinLink((REPEATER, BOB), REPEATER, hardware),
         },
         **options,
     )

@@ -6,6 +6,7 @@ from qstack.base.bell import Basis, Gate
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import make_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
+from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import GRACE_NS, HORIZON_NS, TwinConfiguration, TwinLink, TwinNode
@@ -44,6 +45,8 @@ from tests.twin.network import (
 
 WINDOW_END = START + 100 * CYCLE_NS
 LATER = START + 10 * MILLISECOND_NS
+
+ANY_LINK = LinkHardware.fixed(LinkModel.werner(cycle_ns=1))
 
 
 def status(results):
@@ -459,9 +462,9 @@ def test_twin_result_sent_as_a_request_is_unsupported():
         lambda: TwinNode(qubits=-1),
         lambda: configuration(pace=-1.0),
         lambda: configuration(horizon_ns=0),
-        lambda: TwinConfiguration({}, {WEST: TwinLink((ALICE, BOB), ALICE, LinkModel.werner(cycle_ns=1))}),
+        lambda: TwinConfiguration({}, {WEST: TwinLink((ALICE, BOB), ALICE, ANY_LINK)}),
         lambda: TwinConfiguration(
-            {ALICE: TwinNode()}, {WEST: TwinLink((ALICE, ALICE), ALICE, LinkModel.werner(cycle_ns=1))}
+            {ALICE: TwinNode()}, {WEST: TwinLink((ALICE, ALICE), ALICE, ANY_LINK)}
         ),
     ],
 )
