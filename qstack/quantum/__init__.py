@@ -3,6 +3,9 @@
 `bell` and `formulas` are plain Python that protocols may use; `engine` is the door to the compiled engine, which the
 twin alone opens; `draws` gives it chance by event; `reference` is the NumPy mirror that tests compare with.
 
+What applications do with qubits, composed over that door: `purification`, `teleportation`, `ghz`, `graph_states`;
+`cliffords` numbers the turns of one qubit.
+
 Of hardware: `memories` says what a node's device is. Light goes through `channels`, of which `free_space` and
 `satellite` have files of their own, and is seen by `detectors`; `raman` says what classical light adds, `turns` when it
 may. `heralding` says what a click at a midpoint means, `sources` what memories around a source of `photons` tell;

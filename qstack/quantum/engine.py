@@ -19,6 +19,7 @@ from qstack.quantum.memories import MemoryModel
 __all__ = [
     "DEFAULT_PAIR_LIMIT", "DEFAULT_REGISTER_OCTETS", "MOST_QUBITS", "Axis", "BellMeasured", "CliffordCall", "GateCall",
     "Measured", "NewPair", "PairEngine", "PauliNoise", "QubitHandle", "Readout", "StateEngine", "Status", "Swapped",
+    "require",
 ]  # fmt: skip
 
 DEFAULT_PAIR_LIMIT = 1 << 20
@@ -42,6 +43,15 @@ class Status(IntEnum):
     UNKNOWN_OPERAND = 4  # no such basis, gate, angle, probability or Clifford
     SAME_QUBIT = 5  # a qubit named twice where two are needed
     NO_ROOM = 6  # a register of more than MOST_QUBITS, or over the limits of the engine
+
+
+def require(*statuses: Status) -> None:
+    """Raise unless all are OK: `ResourceLimit` for NO_ROOM, `LocalMisuse` for the rest."""
+    for status in statuses:
+        if status is Status.NO_ROOM:
+            raise ResourceLimit("no room for a register of so many qubits")
+        if status is not Status.OK:
+            raise LocalMisuse(f"the engine refuses: {status.name}")
 
 
 class NewPair(NamedTuple):
@@ -327,6 +337,14 @@ class StateEngine:
         state, statuses = array("d", bytes(128)), array("B", b"\0")
         self._pairs.inspect_pairs(array("Q", [qubit]), array("q", [instant_ns]), state, statuses)
         return None if statuses[0] else tuple(state)
+
+    def ready(self, qubits: Sequence[QubitHandle], instant_ns: int) -> Status:
+        """Whether all of these are held and none is past the instant: OK, STALE or EARLY."""
+        try:
+            last = max(self._pairs.touched_ns(qubit) for qubit in qubits)
+        except KeyError:
+            return Status.STALE
+        return Status.EARLY if last > instant_ns else Status.OK
 
     def partner(self, qubit: QubitHandle) -> QubitHandle | None:
         """The other qubit of the pair; None when it is released or in a register, or the handle stale."""
