@@ -9,7 +9,7 @@ from qstack.base.errors import PeerViolation, WireError
 from qstack.daemon.driver import Driver
 from qstack.io.clock import now_ns
 from qstack.io.frames import Connection
-from qstack.wire.control import ClaimEndpoint
+from qstack.wire.control import ClaimEndpoint, OpenEprSocket
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import Message, decode_message_untrusted
 
@@ -50,7 +50,7 @@ class Clients:
                 self._scopes[client] = nursery.cancel_scope
                 nursery.start_soon(self._write, connection, receive)
                 await self._read(connection, client, user)
-                self._drop(client)  # at once: an application that restarts may claim its endpoint again already
+                self._drop(client)  # at once: an application that restarts may claim what it held again already
                 nursery.cancel_scope.cancel()
         finally:
             self._drop(client)
@@ -73,7 +73,7 @@ class Clients:
             except (WireError, PeerViolation):
                 self._driver.node.counters.add("clients.malformed")
                 return
-            if isinstance(message, ClaimEndpoint):
+            if isinstance(message, ClaimEndpoint | OpenEprSocket):
                 await trio.lowlevel.checkpoint()  # the end of an earlier connection that has arrived is read first
             self._driver.node.request(message, client, user, now_ns())
             self._driver.settle()

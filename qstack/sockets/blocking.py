@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from qstack.base.bell import Basis
+from qstack.base.ids import Qna
 from qstack.config.place import default_socket
 from qstack.io.framing import connect_blocking
-from qstack.sockets import verbs
+from qstack.sockets import epr_verbs, verbs
 from qstack.sockets.client import ClientCore, UnitView
+from qstack.sockets.epr_blocking import EprSocket
+from qstack.sockets.epr_values import read_remote
 from qstack.sockets.errors import ConnectionLost
 from qstack.sockets.facts import UnitFacts
 from qstack.sockets.values import Key, MeasuredPair, PairTold, UnitKind, read_basis, read_kind
@@ -70,6 +73,11 @@ class Node:
         name = self.do(verbs.claim(self.core, urn), _ANSWER_S)
         while True:
             yield Unit(self, self.do(verbs.accept(self.core, name), timeout))
+
+    def open_epr_socket(self, remote: Qna | str, purpose: int, timeout: float | None = _ANSWER_S) -> EprSocket:
+        """Hold a purpose (1..65535) towards the node at the other end of a link. Raises `SocketRefused`."""
+        verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose)
+        return EprSocket(self, self.do(verb, timeout))
 
     def do(self, verb: verbs.Verb[T], timeout: float | None) -> T:
         """Run a verb. Out of time, it is given up."""

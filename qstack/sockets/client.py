@@ -16,6 +16,7 @@ from qstack.base.errors import ErrorCode, WireError
 from qstack.base.ids import Qna, QubitId
 from qstack.base.units import fidelity_from_wire, fidelity_to_wire
 from qstack.io.framing import Frame, Framing, encode_frame
+from qstack.sockets.epr_core import EPR_TOLD, EprCore
 from qstack.sockets.errors import ConnectionLost, UnitFailed
 from qstack.sockets.values import Key, PairTold, Quality
 from qstack.wire.control import (
@@ -23,12 +24,15 @@ from qstack.wire.control import (
     ClaimEndpoint,
     CloseUnit,
     Delivered,
+    EprSocketOpened,
     Failed,
     MeasurePairs,
     OpenUnit,
     PairBasis,
     PairDelivered,
     PairsMeasured,
+    QubitsActed,
+    QubitsMeasured,
     Refused,
     ReleasePairs,
     UnitStarted,
@@ -44,7 +48,7 @@ MAXIMUM_MEASURED = 1_024  # pairs in one MeasurePairs
 _MAXIMUM_RELEASED = 2_048
 _MAXIMUM_TIMEOUT_MS = (1 << 32) - 1
 
-Answer = Accepted | Refused | UnitStarted | PairsMeasured
+Answer = Accepted | Refused | UnitStarted | PairsMeasured | EprSocketOpened | QubitsActed | QubitsMeasured
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +81,7 @@ class ClientCore:
         self._forgotten: set[int] = set()
         self._incoming: list[UnitView] = []
         self._lost = ""
+        self.epr = EprCore(self._send, self._next)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -178,10 +183,17 @@ class ClientCore:
         match message:
             case UnitStarted():
                 self._start(message)
-            case Accepted() | Refused() | PairsMeasured():
+            case Refused() if self.epr.refused(message):
+                pass  # it was a request for pairs, which knows now that it is over
+            case Accepted() | Refused() | PairsMeasured() | QubitsActed() | QubitsMeasured():
                 if isinstance(message, Accepted):
                     self.node = message.node
                 self._keep(message.request, message)
+            case EprSocketOpened():
+                self.node = message.node
+                self.epr.answered(message, wanted=self._keep(message.request, message))
+            case _ if isinstance(message, EPR_TOLD):
+                self.epr.take(message)
             case Delivered() | PairDelivered() | Failed():
                 unit = self.units.get(message.unit)
                 if unit is not None:  # else it was closed here while this was on its way

@@ -4,10 +4,14 @@
 nothing has changed. The others are nobody's misuse.
 """
 
+from collections.abc import Iterable
+from typing import Any, Self
+
 from qstack.base.errors import ErrorCode, LocalMisuse, QstackError
 from qstack.base.ids import Qna, format_qna
 
-__all__ = ["ConnectionLost", "EndpointRefused", "PairLost", "RequestRefused", "UnitFailed", "UnitRefused"]
+__all__ = ["ConnectionLost", "EndpointRefused", "EprRequestFailed", "PairLost", "QubitLost", "RemoteClosed",
+           "RequestRefused", "SocketRefused", "UnitFailed", "UnitRefused"]  # fmt: skip
 
 _WHY = {
     ErrorCode.NO_ENDPOINT: "no application serves the endpoint there, or it is not for you to know",
@@ -33,6 +37,10 @@ class UnitRefused(RequestRefused):
     """The node did not begin to establish the unit."""
 
 
+class SocketRefused(RequestRefused):
+    """The node did not open the EPR socket."""
+
+
 class UnitFailed(QstackError):
     """A unit ended without its delivery; all that it held is released.
 
@@ -52,6 +60,49 @@ class PairLost(QstackError):
     """The device could not measure a pair any more."""
 
     code = ErrorCode.NO_RESOURCES
+
+
+_WHY_NO_PAIRS = {
+    ErrorCode.FIDELITY_UNATTAINABLE: "this link does not reach the fidelity that was asked for",
+    ErrorCode.TIMEOUT: "not all pairs came in time; give it longer, or look at qstackctl links",
+    ErrorCode.NO_RESOURCES: "no memory or place in the queue is free; look at qstackctl memories",
+    ErrorCode.NO_ENDPOINT: "nobody holds the purpose at the other end any more",
+    ErrorCode.SESSION_LOST: "the other node has gone",
+}
+
+
+class EprRequestFailed(QstackError):
+    """A request for pairs ended without all of them (EGP ERR).
+
+    `reason`: why, as a code; `text`: for people; `delivered`: what came before and was not taken, still to be used.
+    """
+
+    def __init__(self, reason: ErrorCode, text: str) -> None:
+        super().__init__(f"{text or _WHY_NO_PAIRS.get(reason, 'request failed')} ({reason.name})")
+        self.reason = reason
+        self.text = text
+        self.delivered: list[Any] = []
+
+    def holding(self, delivered: Iterable[Any]) -> Self:
+        """The same error, with what came before."""
+        self.delivered = list(delivered)
+        return self
+
+
+class RemoteClosed(QstackError):
+    """The application at the other end of an EPR socket has closed it; the next one there makes a new connection."""
+
+    code = ErrorCode.CANCELLED
+
+
+class QubitLost(QstackError):
+    """A qubit is no half of a pair any more: the pair was revoked (EGP EXPIRE), or the device has lost it."""
+
+    code = ErrorCode.EXPIRED
+
+    def __init__(self, text: str, reason: ErrorCode) -> None:
+        super().__init__(f"{text} ({reason.name})")
+        self.reason = reason
 
 
 class ConnectionLost(QstackError):

@@ -16,10 +16,13 @@ from typing import Never, Self, TypeVar
 import trio
 
 from qstack.base.bell import Basis
+from qstack.base.ids import Qna
 from qstack.config.place import default_socket
 from qstack.io.framing import unreachable
-from qstack.sockets import verbs
+from qstack.sockets import epr_verbs, verbs
 from qstack.sockets.client import ClientCore, UnitView
+from qstack.sockets.epr import EprSocket
+from qstack.sockets.epr_values import read_remote
 from qstack.sockets.errors import ConnectionLost
 from qstack.sockets.facts import UnitFacts
 from qstack.sockets.values import Key, MeasuredPair, PairTold, UnitKind, read_basis, read_kind
@@ -92,6 +95,11 @@ class Node:
     def listen(self, urn: str) -> "Incoming":
         """The units that others open towards an endpoint, for `async for`; claims it first when that was not done."""
         return Incoming(self, urn)
+
+    async def open_epr_socket(self, remote: Qna | str, purpose: int) -> EprSocket:
+        """Hold a purpose (1..65535) towards the node at the other end of a link. Raises `SocketRefused`."""
+        verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose)
+        return EprSocket(self, await self.do(verb))
 
     async def do(self, verb: verbs.Verb[T]) -> T:
         """Run a verb. Cancelled in mid-way, it is given up."""

@@ -16,7 +16,7 @@ from qstack.wire.control import PairsMeasured, Refused, UnitStarted
 from qstack.wire.unit import MAXIMUM_ENDPOINTS
 from qstack.wire.urn import parse_endpoint, parse_urn
 
-__all__ = ["Verb", "accept", "claim", "close", "key", "measure", "measure_one", "next_pair",
+__all__ = ["Verb", "accept", "answer", "claim", "close", "key", "measure", "measure_one", "next_pair",
            "open_unit", "release", "wait_closed"]  # fmt: skip
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def claim(core: ClientCore, urn: str) -> Verb[str]:
     """Serve an endpoint. Returns its name as `accept` takes it. Raises `EndpointRefused`."""
     name = _endpoint_name(urn)
     if name not in core.claims:
-        yield from _answer(core, core.claim(urn), EndpointRefused)
+        yield from answer(core, core.claim(urn), EndpointRefused)
         core.claims.add(name)
     return name
 
@@ -45,9 +45,9 @@ def open_unit(
 ) -> Verb[UnitView]:
     """Open a unit; returns as soon as its establishment has begun. Raises `LocalMisuse`, `UnitRefused`."""
     _check_urns(urns)
-    answer = yield from _answer(core, core.open_unit(urns, kind, min_fidelity, timeout_s), UnitRefused)
-    assert isinstance(answer, UnitStarted)
-    return core.started(answer)
+    started = yield from answer(core, core.open_unit(urns, kind, min_fidelity, timeout_s), UnitRefused)
+    assert isinstance(started, UnitStarted)
+    return core.started(started)
 
 
 def key(core: ClientCore, unit: UnitView) -> Verb[Key]:
@@ -80,9 +80,9 @@ def measure(
     outcomes: dict[int, int] = {}
     for start in range(0, len(asked), MAXIMUM_MEASURED):
         numbers = [(pair.number, basis) for pair, basis in asked[start : start + MAXIMUM_MEASURED]]
-        answer = yield from _answer(core, core.measure(unit, numbers), RequestRefused, unit)
-        assert isinstance(answer, PairsMeasured)
-        outcomes |= {each.pair: each.outcome for each in answer.outcomes}
+        done = yield from answer(core, core.measure(unit, numbers), RequestRefused, unit)
+        assert isinstance(done, PairsMeasured)
+        outcomes |= {each.pair: each.outcome for each in done.outcomes}
     return [
         MeasuredPair(pair.number, basis, outcomes[pair.number], pair.bell_index)
         for pair, basis in asked if pair.number in outcomes
@@ -116,11 +116,12 @@ def wait_closed(core: ClientCore, unit: UnitView) -> Verb[None]:
         yield
 
 
-def _answer(
+def answer(
     core: ClientCore, request: int, refusal: type[RequestRefused], unit: UnitView | None = None
 ) -> Verb[Answer]:
+    """Wait for the answer to a request; a refusal is raised as `refusal`."""
     try:
-        while (answer := core.answer(request)) is None:
+        while (found := core.answer(request)) is None:
             if unit is not None:
                 _check(core, unit)
             core.check()
@@ -128,9 +129,9 @@ def _answer(
     except GeneratorExit:  # nobody waits for it any more
         core.forget(request)
         raise
-    if isinstance(answer, Refused):
-        raise refusal(error_code(answer.reason), answer.text)
-    return answer
+    if isinstance(found, Refused):
+        raise refusal(error_code(found.reason), found.text)
+    return found
 
 
 def _check(core: ClientCore, unit: UnitView) -> None:
