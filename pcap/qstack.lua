@@ -511,10 +511,11 @@ values.TrafficClass = { [0] = "BEST_EFFORT", [1] = "HERALD", [2] = "SIGNALLING",
 values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR", [64] = "TWIN", [65] = "CONTROL" }
 flags.HeaderFlag = { { 0x2, "encrypted", "Encrypted" }, { 0x1, "key_phase", "Key phase" } }
 values.ErrorCode = { [0] = "UNSPECIFIED", [1] = "MALFORMED", [2] = "NOT_ALLOWED", [3] = "UNKNOWN_PROTOCOL", [4] = "UNKNOWN_MESSAGE", [5] = "UNKNOWN_CRITICAL_TLV", [6] = "HOP_LIMIT", [7] = "NO_ROUTE", [8] = "UNREACHABLE", [9] = "NO_RESOURCES", [10] = "FIDELITY_UNATTAINABLE", [11] = "TIMEOUT", [12] = "POLICY", [13] = "NO_ENDPOINT", [14] = "EXPIRED", [15] = "SESSION_LOST", [16] = "CANCELLED", [17] = "PAYLOAD_LOST", [18] = "TOO_BIG", [19] = "CONFIRMATION_FAILED", [20] = "NO_TIME" }
-flags.Capability = { { 0x80, "one_way", "One way" }, { 0x40, "encoding", "Encoding" }, { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
+flags.Capability = { { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
+values.BasisChoice = { [0] = "NONE", [1] = "XZ", [2] = "XYZ", [3] = "CHSH" }
 values.PairKind = { [0] = "KEEP", [1] = "MEASURE", [2] = "PREPARE" }
 values.BellIndex = { [0] = "PHI_PLUS", [1] = "PHI_MINUS", [2] = "PSI_PLUS", [3] = "PSI_MINUS" }
-values.ReplyCode = { [0] = "HERALDED", [1] = "TIME_MISMATCH", [2] = "QUEUE_MISMATCH", [3] = "NO_OTHER", [4] = "GENERATION_FAILED", [5] = "DECLINED", [6] = "NO_HERALDS" }
+values.ReplyCode = { [0] = "HERALDED", [1] = "TIME_MISMATCH", [2] = "QUEUE_MISMATCH", [3] = "NO_OTHER", [4] = "GENERATION_FAILED", [5] = "DECLINED", [6] = "NO_HERALDS", [7] = "EXHAUSTED" }
 values.Basis = { [0] = "Z", [1] = "X", [2] = "Y", [3] = "Z_PLUS_X", [4] = "Z_MINUS_X" }
 flags.LinkEnd = { { 0x2, "higher", "Higher" }, { 0x1, "lower", "Lower" } }
 values.UnitKind = { [1] = "KEY", [2] = "PAIRS" }
@@ -741,21 +742,34 @@ structures["qstack.qarp Description"] = {
     tlvs("qstack.qarp.options", "Options", 0, tlv_kinds.QARP, "optional parts"),
 }
 structures["qstack.link Room"] = {
-    number("qstack.link.free", "Free", 2, "memories that hold nothing and are not offered [LINK-4.5-1]", { unit = "memories" }),
-    number("qstack.link.schedule", "Schedule", 4, "newest schedule that `free` takes into account [LINK-4.5-1]"),
+    number("qstack.link.free", "Free", 2, "memories that hold no pair [LINK-4.4-1]", { unit = "memories" }),
+    number("qstack.link.memories", "Memories", 2, "memories that the link may use in all [LINK-4.4-2]", { unit = "memories" }),
+}
+structures["qstack.link HalfReading"] = {
+    number("qstack.link.choice", "Choice", 1, "bases that are drawn from [LINK-4.1-12]", { values = values.BasisChoice }),
+    number("qstack.link.x1", "X1", 2, "first angle, about X [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
+    number("qstack.link.y", "Y", 2, "second angle, about Y [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
+    number("qstack.link.x2", "X2", 2, "third angle, about X [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
 }
 structures["qstack.link CreateRequest"] = {
     number("qstack.link.create_id", "Create ID", 4, "asker's number of the request [LINK-4.1-1]", { name = "create_id" }),
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
-    number("qstack.link.label", "Label", 4, "circuit that the pairs are for [LINK-4.1-3]", { base = "HEX" }),
+    number("qstack.link.label", "Label", 4, "circuit that the pairs are for, 0 for an application's [LINK-4.1-3]", { base = "HEX" }),
     number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue, 0 when the master is to choose it [LINK-4.1-4]"),
     number("qstack.link.kind", "Kind", 1, "what is done with a pair [LINK-4.1-5]", { values = values.PairKind }),
+    run(1, {
+        bits("qstack.link.atomic", "Atomic", 0, 1, "all pairs exist at one time, or none is delivered [LINK-4.1-13]", { show = "boolean" }),
+        bits("qstack.link.consecutive", "Consecutive", 1, 1, "no other request's windows in between [LINK-4.1-14]", { show = "boolean" }),
+        reserved(2, 6),
+    }),
     number("qstack.link.priority", "Priority", 1, "larger is more urgent [LINK-4.1-6]"),
     number("qstack.link.purpose", "Purpose", 2, "application [LINK-4.1-7]"),
     number("qstack.link.number", "Number", 4, "pairs [LINK-4.1-8]"),
     number("qstack.link.min_fidelity", "Min fidelity", 2, "of a fresh pair [LINK-4.1-9]", { show = "fidelity" }),
     number("qstack.link.deadline", "Deadline", 8, "after it the request is void [LINK-4.1-10]", { show = "time" }),
-    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the asker [LINK-4.5-1]"),
+    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the asker [LINK-4.4-1]"),
+    record("qstack.link.local", "Local", structures["qstack.link HalfReading"], "at the asker [LINK-4.1-12]"),
+    record("qstack.link.remote", "Remote", structures["qstack.link HalfReading"], "at the other end [LINK-4.1-12]"),
     list("qstack.link.station", "Stations", 1, 1, 8,
         number("qstack.link.station", "Station", 8, "station", { show = "qna" }),
         "stations that may herald, best first [LINK-4.1-11]"),
@@ -766,7 +780,7 @@ structures["qstack.link CreateAck"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
     number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.2-2]"),
     number("qstack.link.station", "Station", 8, "the station that heralds [LINK-4.2-3]", { show = "qna" }),
-    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the answering end [LINK-4.5-1]"),
+    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the answering end [LINK-4.4-1]"),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link CreateReject"] = {
@@ -777,55 +791,99 @@ structures["qstack.link CreateReject"] = {
 }
 structures["qstack.link Cancel"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
-    number("qstack.link.label", "Label", 4, "circuit whose requests leave the queue [LINK-4.4-1]", { base = "HEX" }),
-    number("qstack.link.reason", "Reason", 1, "why [LINK-4.4-1]", { values = values.ErrorCode }),
+    number("qstack.link.label", "Label", 4, "circuit whose requests leave the queue [LINK-4.3-1]", { base = "HEX" }),
+    number("qstack.link.reason", "Reason", 1, "why [LINK-4.3-1]", { values = values.ErrorCode }),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link MemoryAdvertisement"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
-    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the sender [LINK-4.5-1]"),
+    record("qstack.link.room", "Room", structures["qstack.link Room"], "of the sender [LINK-4.4-1]"),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Schedule"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
-    number("qstack.link.schedule", "Schedule", 4, "number of the schedule on this link, from 1 [LINK-4.6-1]"),
-    number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.6-2]"),
-    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.6-3]", { unit = "cycles" }),
-    number("qstack.link.cycles", "Cycles", 4, "length of the window [LINK-4.6-3]", { unit = "cycles" }),
-    number("qstack.link.memories", "Memories", 2, "most that either end offers [LINK-4.6-4]", { unit = "memories" }),
+    number("qstack.link.schedule", "Schedule", 4, "number of the schedule on this link, from 1 [LINK-4.5-1]"),
+    number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.5-2]"),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the first window [LINK-4.5-3]", { unit = "cycles" }),
+    number("qstack.link.cycles", "Cycles", 4, "length of a window [LINK-4.5-3]", { unit = "cycles" }),
+    number("qstack.link.stride", "Stride", 4, "from the first cycle of a window to that of the next [LINK-4.5-3]", { unit = "cycles" }),
+    number("qstack.link.windows", "Windows", 1, "how many windows [LINK-4.5-3]"),
+    number("qstack.link.memories", "Memories", 2, "most that either end offers to a window [LINK-4.5-4]", { unit = "memories" }),
+    number("qstack.link.allowance", "Allowance", 4, "pairs that the station may grant to the request in all [LINK-4.5-5]", { unit = "pairs" }),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Gen"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
-    number("qstack.link.station", "Station", 8, "the station that is meant [LINK-4.7-1]", { show = "qna" }),
-    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.7-2]", { name = "first_cycle", unit = "cycles" }),
-    number("qstack.link.cycles", "Cycles", 4, "length of the window [LINK-4.7-2]", { unit = "cycles" }),
-    number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.7-3]"),
-    number("qstack.link.memories", "Memories", 2, "how many are offered, 0: this end does not attempt [LINK-4.7-4]", { unit = "memories" }),
+    number("qstack.link.station", "Station", 8, "the station that is meant [LINK-4.6-1]", { show = "qna" }),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the first window [LINK-4.6-2]", { name = "first_cycle", unit = "cycles" }),
+    number("qstack.link.cycles", "Cycles", 4, "length of a window [LINK-4.6-2]", { unit = "cycles" }),
+    number("qstack.link.stride", "Stride", 4, "from the first cycle of a window to that of the next [LINK-4.6-2]", { unit = "cycles" }),
+    number("qstack.link.windows", "Windows", 1, "how many windows [LINK-4.6-2]"),
+    number("qstack.link.queue_sequence", "Queue sequence", 4, "place in the link's queue [LINK-4.6-3]"),
+    run(1, {
+        bits("qstack.link.attempts", "Attempts", 0, 1, "0: this end will attempt in none of them [LINK-4.6-4]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    number("qstack.link.allowance", "Allowance", 4, "pairs that the station may grant to the request in all [LINK-4.6-6]", { unit = "pairs" }),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link HeraldedPair"] = {
-    number("qstack.link.offset", "Offset", 4, "its cycle, counted from the window's first [LINK-4.8-3]", { unit = "cycles" }),
-    number("qstack.link.bell_index", "Bell index", 1, "state that the station saw [LINK-4.8-3]", { values = values.BellIndex }),
+    number("qstack.link.offset", "Offset", 4, "its cycle, counted from the window's first [LINK-4.7-3]", { unit = "cycles" }),
+    number("qstack.link.bell_index", "Bell index", 1, "state that the station saw [LINK-4.7-3]", { values = values.BellIndex }),
 }
 structures["qstack.link Reply"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
-    number("qstack.link.station", "Station", 8, "the station that speaks [LINK-4.7-1]", { show = "qna" }),
-    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.8-1]", { name = "first_cycle", unit = "cycles" }),
-    number("qstack.link.code", "Code", 1, "whether the window counts [LINK-4.8-2]", { values = values.ReplyCode }),
-    number("qstack.link.queue_sequence", "Queue sequence", 4, "of this end's Gen, 0 if none came [LINK-4.8-4]"),
-    number("qstack.link.other_queue_sequence", "Other queue sequence", 4, "of the other end's Gen, 0 if none came [LINK-4.8-4]"),
-    number("qstack.link.first_sequence", "First sequence", 4, "the station's number of the first success [LINK-4.8-5]"),
+    number("qstack.link.station", "Station", 8, "the station that speaks [LINK-4.6-1]", { show = "qna" }),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.7-1]", { name = "first_cycle", unit = "cycles" }),
+    number("qstack.link.code", "Code", 1, "whether the window counts [LINK-4.7-2]", { values = values.ReplyCode }),
+    number("qstack.link.queue_sequence", "Queue sequence", 4, "of this end's Gen, 0 if none came [LINK-4.7-4]"),
+    number("qstack.link.other_queue_sequence", "Other queue sequence", 4, "of the other end's Gen, 0 if none came [LINK-4.7-4]"),
+    number("qstack.link.first_sequence", "First sequence", 4, "the station's number of the first pair [LINK-4.7-5]"),
+    number("qstack.link.granted", "Granted", 4, "pairs granted to the request so far, these included [LINK-4.7-7]", { unit = "pairs" }),
+    number("qstack.link.surplus", "Surplus", 1, "successes behind those listed, which nobody gets [LINK-4.7-8]"),
     list("qstack.link.pair", "Pairs", 1, 0, 192,
         record("qstack.link.pair", "Pair", structures["qstack.link HeraldedPair"], "successes by rising cycle"),
-        "successes by rising cycle [LINK-4.8-3]"),
+        "successes by rising cycle [LINK-4.7-3]"),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link Expire"] = {
-    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.expected_sequence", "Expected sequence", 4, "number behind the last pair that the sender knows [LINK-4.8-2]"),
     list("qstack.link.window", "Windows", 1, 1, 64,
         number("qstack.link.window", "Window", 8, "first cycle of a window", { unit = "cycles" }),
-        "windows that are void [LINK-4.9-1]"),
+        "windows that are void [LINK-4.8-1]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link Pass"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.station", "Station", 8, "the station that is meant [LINK-4.6-1]", { show = "qna" }),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.6-7]", { unit = "cycles" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link ExpireAck"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.expected_sequence", "Expected sequence", 4, "number behind the last pair that the sender knows [LINK-4.8-2]"),
+    list("qstack.link.revoked", "Revoked", 1, 0, 192,
+        number("qstack.link.revoked", "Revoked", 4, "the station's number of a pair"),
+        "pairs that are revoked with this [LINK-4.8-3]"),
+    list("qstack.link.window", "Windows", 1, 1, 64,
+        number("qstack.link.window", "Window", 8, "first cycle of a window", { unit = "cycles" }),
+        "of the Expire [LINK-4.8-1]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link ReplyCopy"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.station", "Station", 8, "the station that speaks [LINK-4.6-1]", { show = "qna" }),
+    number("qstack.link.first_cycle", "First cycle", 8, "first cycle of the window [LINK-4.7-1]", { unit = "cycles" }),
+    number("qstack.link.code", "Code", 1, "whether the window counts [LINK-4.7-2]", { values = values.ReplyCode }),
+    number("qstack.link.queue_sequence", "Queue sequence", 4, "of this end's Gen, 0 if none came [LINK-4.7-4]"),
+    number("qstack.link.other_queue_sequence", "Other queue sequence", 4, "of the other end's Gen, 0 if none came [LINK-4.7-4]"),
+    number("qstack.link.first_sequence", "First sequence", 4, "the station's number of the first pair [LINK-4.7-5]"),
+    number("qstack.link.granted", "Granted", 4, "pairs granted to the request so far, these included [LINK-4.7-7]", { unit = "pairs" }),
+    number("qstack.link.surplus", "Surplus", 1, "successes behind those listed, which nobody gets [LINK-4.7-8]"),
+    list("qstack.link.pair", "Pairs", 1, 0, 192,
+        record("qstack.link.pair", "Pair", structures["qstack.link HeraldedPair"], "successes by rising cycle"),
+        "successes by rising cycle [LINK-4.7-3]"),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link EndFacts"] = {
@@ -1095,7 +1153,10 @@ local protocols = {
         [6] = { name = "Schedule", entries = structures["qstack.link Schedule"] },
         [7] = { name = "Gen", entries = structures["qstack.link Gen"], asked = { { "link", "first_cycle" } } },
         [8] = { name = "Reply", entries = structures["qstack.link Reply"], answers = { { "Gen", { "link", "first_cycle" } } } },
-        [9] = { name = "Expire", entries = structures["qstack.link Expire"] },
+        [9] = { name = "Expire", entries = structures["qstack.link Expire"], asked = { { "link" } } },
+        [10] = { name = "Pass", entries = structures["qstack.link Pass"] },
+        [11] = { name = "ExpireAck", entries = structures["qstack.link ExpireAck"], answers = { { "Expire", { "link" } } } },
+        [12] = { name = "ReplyCopy", entries = structures["qstack.link ReplyCopy"] },
         [32] = { name = "EndFacts", entries = structures["qstack.link EndFacts"] },
         [33] = { name = "SampleTerms", entries = structures["qstack.link SampleTerms"] },
         [34] = { name = "SampleOutcomes", entries = structures["qstack.link SampleOutcomes"] },

@@ -9,10 +9,11 @@ from enum import IntEnum, unique
 from qstack.base.bell import Basis, BellIndex
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna
-from qstack.base.pairs import PairKind
+from qstack.base.pairs import BasisChoice, PairKind
 from qstack.base.time import DomainTime
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import (
+    boolean,
     cycle,
     domain_time,
     enum,
@@ -23,6 +24,7 @@ from qstack.wire.schema import (
     octets,
     qna,
     record,
+    reserved,
     u8,
     u16,
     u32,
@@ -32,18 +34,23 @@ from qstack.wire.twin import LinkEnd
 from qstack.wire.value import Message, Record, Tlv
 
 __all__ = [
-    "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "CalibrationPlan", "CalibrationReport", "Cancel",
-    "ClickCount", "ClockEcho", "ClockProbe", "CreateAck", "CreateReject", "CreateRequest", "EndFacts", "Expire", "Gen",
-    "HeraldedPair", "MemoryAdvertisement", "Reply", "ReplyCode", "Room", "SampleOutcome", "SampleOutcomes",
-    "SampleTerms", "Schedule", "SettingTlv",
+    "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "MAXIMUM_WINDOWS", "CalibrationPlan", "CalibrationReport",
+    "Cancel", "ClickCount", "ClockEcho", "ClockProbe", "CreateAck", "CreateReject", "CreateRequest", "EndFacts",
+    "Expire", "ExpireAck", "Gen", "HalfReading", "HeraldedPair", "MemoryAdvertisement", "Pass", "Reply", "ReplyCode",
+    "ReplyCopy", "Room", "SampleOutcome", "SampleOutcomes", "SampleTerms", "Schedule", "SettingTlv",
 ]  # fmt: skip
 
 MAXIMUM_HERALDS = 192  # LINK-7: a Reply fits a datagram that fits any path
 MAXIMUM_STATIONS = 8
+MAXIMUM_WINDOWS = 64  # LINK-7: of one plan
 
 _LINK = "link of which both speak"
 _QUEUE = "place in the link's queue"
 _FIRST = "first cycle of the window"
+_LENGTH = "length of a window"
+_STRIDE = "from the first cycle of a window to that of the next"
+_WINDOWS = "how many windows"
+_ALLOWANCE = "pairs that the station may grant to the request in all"
 
 
 @unique
@@ -57,13 +64,23 @@ class ReplyCode(IntEnum):
     GENERATION_FAILED = 4  # an end's device did not attempt
     DECLINED = 5  # an end said that it would not attempt
     NO_HERALDS = 6  # the station's device does not answer
+    EXHAUSTED = 7  # the request has been granted all that its ends allow
 
 
 class Room(Record):
-    """How many memories an end can offer, as of which schedule: credit for whoever schedules."""
+    """What memories an end has for a link."""
 
-    free: int = u16("memories that hold nothing and are not offered", unit="memories", req="LINK-4.5-1")
-    schedule: int = u32("newest schedule that `free` takes into account", req="LINK-4.5-1")
+    free: int = u16("memories that hold no pair", unit="memories", req="LINK-4.4-1")
+    memories: int = u16("memories that the link may use in all", unit="memories", req="LINK-4.4-2")
+
+
+class HalfReading(Record):
+    """How one end measures its halves at once: turned about X, Y and X, then in a basis that is drawn."""
+
+    choice: int = enum(8, BasisChoice, "bases that are drawn from", req="LINK-4.1-12", default=0)
+    x1: int = u16("first angle, about X", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
+    y: int = u16("second angle, about Y", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
+    x2: int = u16("third angle, about X", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
 
 
 class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True):
@@ -71,15 +88,20 @@ class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True):
 
     create_id: int = u32("asker's number of the request", req="LINK-4.1-1")
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    label: Label = label("circuit that the pairs are for", req="LINK-4.1-3")
+    label: Label = label("circuit that the pairs are for, 0 for an application's", req="LINK-4.1-3", default=0)
     queue_sequence: int = u32(f"{_QUEUE}, 0 when the master is to choose it", req="LINK-4.1-4", default=0)
     kind: int = enum(8, PairKind, "what is done with a pair", req="LINK-4.1-5", default=0)
+    atomic: int = boolean("all pairs exist at one time, or none is delivered", req="LINK-4.1-13", default=0)
+    consecutive: int = boolean("no other request's windows in between", req="LINK-4.1-14", default=0)
+    _spare: int = reserved(6)
     priority: int = u8("larger is more urgent", req="LINK-4.1-6", default=0)
     purpose: PurposeId = u16("application", req="LINK-4.1-7", default=0)
     number: int = u32("pairs", req="LINK-4.1-8")
     min_fidelity: int = fidelity("of a fresh pair", req="LINK-4.1-9", default=0)
     deadline: DomainTime = domain_time("after it the request is void", req="LINK-4.1-10")
-    room: Room = record(Room, "of the asker", req="LINK-4.5-1")
+    room: Room = record(Room, "of the asker", req="LINK-4.4-1")
+    local: HalfReading = record(HalfReading, "at the asker", req="LINK-4.1-12")
+    remote: HalfReading = record(HalfReading, "at the other end", req="LINK-4.1-12")
     stations: tuple[Qna, ...] = items(8, qna("station"), "stations that may herald, best first", minimum=1,
                                       maximum=MAXIMUM_STATIONS, req="LINK-4.1-11")  # fmt: skip
 
@@ -93,7 +115,7 @@ class CreateAck(
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
     queue_sequence: int = u32(_QUEUE, req="LINK-4.2-2")
     station: Qna = qna("the station that heralds", req="LINK-4.2-3")
-    room: Room = record(Room, "of the answering end", req="LINK-4.5-1")
+    room: Room = record(Room, "of the answering end", req="LINK-4.4-1")
 
 
 class CreateReject(
@@ -110,68 +132,113 @@ class Cancel(Message, protocol=Protocol.LINK, code=4, reliable=True):
     """No more pairs for a label. Pairs that were delivered stay."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    label: Label = label("circuit whose requests leave the queue", req="LINK-4.4-1")
-    reason: int = enum(8, ErrorCode, "why", req="LINK-4.4-1")
+    label: Label = label("circuit whose requests leave the queue", req="LINK-4.3-1")
+    reason: int = enum(8, ErrorCode, "why", req="LINK-4.3-1")
 
 
 class MemoryAdvertisement(Message, protocol=Protocol.LINK, code=5, reliable=True):
-    """Tell the master that there is room for pairs."""
+    """Tell the master that there is room for pairs, or none."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    room: Room = record(Room, "of the sender", req="LINK-4.5-1")
+    room: Room = record(Room, "of the sender", req="LINK-4.4-1")
 
 
 class Schedule(Message, protocol=Protocol.LINK, code=6, reliable=True):
-    """Master: both ends attempt in this window, for this request."""
+    """Master: both ends attempt in these windows, for this request."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    schedule: int = u32("number of the schedule on this link, from 1", req="LINK-4.6-1")
-    queue_sequence: int = u32(_QUEUE, req="LINK-4.6-2")
-    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.6-3")
-    cycles: int = u32("length of the window", unit="cycles", req="LINK-4.6-3")
-    memories: int = u16("most that either end offers", unit="memories", req="LINK-4.6-4")
+    schedule: int = u32("number of the schedule on this link, from 1", req="LINK-4.5-1")
+    queue_sequence: int = u32(_QUEUE, req="LINK-4.5-2")
+    first_cycle: Cycle = cycle("first cycle of the first window", req="LINK-4.5-3")
+    cycles: int = u32(_LENGTH, unit="cycles", req="LINK-4.5-3")
+    stride: int = u32(_STRIDE, unit="cycles", req="LINK-4.5-3")
+    windows: int = u8(_WINDOWS, req="LINK-4.5-3")
+    memories: int = u16("most that either end offers to a window", unit="memories", req="LINK-4.5-4")
+    allowance: int = u32(_ALLOWANCE, unit="pairs", req="LINK-4.5-5")
 
 
 class Gen(Message, protocol=Protocol.LINK, code=7, reliable=True):
-    """MHP GEN, end to station: this end attempts in this window."""
+    """MHP GEN, end to station: this end attempts in these windows."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    station: Qna = qna("the station that is meant", req="LINK-4.7-1")
-    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.7-2")
-    cycles: int = u32("length of the window", unit="cycles", req="LINK-4.7-2")
-    queue_sequence: int = u32(_QUEUE, req="LINK-4.7-3")
-    memories: int = u16("how many are offered, 0: this end does not attempt", unit="memories", req="LINK-4.7-4")
+    station: Qna = qna("the station that is meant", req="LINK-4.6-1")
+    first_cycle: Cycle = cycle("first cycle of the first window", req="LINK-4.6-2")
+    cycles: int = u32(_LENGTH, unit="cycles", req="LINK-4.6-2")
+    stride: int = u32(_STRIDE, unit="cycles", req="LINK-4.6-2")
+    windows: int = u8(_WINDOWS, req="LINK-4.6-2")
+    queue_sequence: int = u32(_QUEUE, req="LINK-4.6-3")
+    attempts: int = boolean("0: this end will attempt in none of them", req="LINK-4.6-4", default=1)
+    _spare: int = reserved(7)
+    allowance: int = u32(_ALLOWANCE, unit="pairs", req="LINK-4.6-6")
+
+
+class Pass(Message, protocol=Protocol.LINK, code=10, reliable=True):
+    """End to station: after all, this end does not attempt in a window that it announced."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that is meant", req="LINK-4.6-1")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.6-7")
 
 
 class HeraldedPair(Record):
     """One success of a window."""
 
-    offset: int = u32("its cycle, counted from the window's first", unit="cycles", req="LINK-4.8-3")
-    bell_index: BellIndex = enum(8, BellIndex, "state that the station saw", req="LINK-4.8-3")
+    offset: int = u32("its cycle, counted from the window's first", unit="cycles", req="LINK-4.7-3")
+    bell_index: BellIndex = enum(8, BellIndex, "state that the station saw", req="LINK-4.7-3")
 
 
 class Reply(
     Message, protocol=Protocol.LINK, code=8, reliable=True, answers=("Gen",), matched_by=("link", "first_cycle")
 ):
-    """MHP REPLY, station to each end: what became of the window."""
+    """MHP REPLY, station to each end: what became of a window."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    station: Qna = qna("the station that speaks", req="LINK-4.7-1")
-    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.8-1")
-    code: int = enum(8, ReplyCode, "whether the window counts", req="LINK-4.8-2")
-    queue_sequence: int = u32("of this end's Gen, 0 if none came", req="LINK-4.8-4")
-    other_queue_sequence: int = u32("of the other end's Gen, 0 if none came", req="LINK-4.8-4")
-    first_sequence: int = u32("the station's number of the first success", req="LINK-4.8-5")
+    station: Qna = qna("the station that speaks", req="LINK-4.6-1")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.7-1")
+    code: int = enum(8, ReplyCode, "whether the window counts", req="LINK-4.7-2")
+    queue_sequence: int = u32("of this end's Gen, 0 if none came", req="LINK-4.7-4")
+    other_queue_sequence: int = u32("of the other end's Gen, 0 if none came", req="LINK-4.7-4")
+    first_sequence: int = u32("the station's number of the first pair", req="LINK-4.7-5")
+    granted: int = u32("pairs granted to the request so far, these included", unit="pairs", req="LINK-4.7-7")
+    surplus: int = u8("successes behind those listed, which nobody gets", req="LINK-4.7-8", default=0)
     pairs: tuple[HeraldedPair, ...] = items(8, HeraldedPair, "successes by rising cycle", maximum=MAXIMUM_HERALDS,
-                                            req="LINK-4.8-3", default=())  # fmt: skip
+                                            req="LINK-4.7-3", default=())  # fmt: skip
+
+
+class ReplyCopy(Message, protocol=Protocol.LINK, code=12):
+    """A Reply for the second time, unreliably and out of order: where the first is lost, this one is there at once."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    station: Qna = qna("the station that speaks", req="LINK-4.6-1")
+    first_cycle: Cycle = cycle(_FIRST, req="LINK-4.7-1")
+    code: int = enum(8, ReplyCode, "whether the window counts", req="LINK-4.7-2")
+    queue_sequence: int = u32("of this end's Gen, 0 if none came", req="LINK-4.7-4")
+    other_queue_sequence: int = u32("of the other end's Gen, 0 if none came", req="LINK-4.7-4")
+    first_sequence: int = u32("the station's number of the first pair", req="LINK-4.7-5")
+    granted: int = u32("pairs granted to the request so far, these included", unit="pairs", req="LINK-4.7-7")
+    surplus: int = u8("successes behind those listed, which nobody gets", req="LINK-4.7-8", default=0)
+    pairs: tuple[HeraldedPair, ...] = items(8, HeraldedPair, "successes by rising cycle", maximum=MAXIMUM_HERALDS,
+                                            req="LINK-4.7-3", default=())  # fmt: skip
 
 
 class Expire(Message, protocol=Protocol.LINK, code=9, reliable=True):
     """EGP EXPIRE: the sender never learned what became of these windows; their pairs do not exist for it."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    expected_sequence: int = u32("number behind the last pair that the sender knows", req="LINK-4.8-2")
     windows: tuple[Cycle, ...] = items(8, cycle("first cycle of a window"), "windows that are void", minimum=1,
-                                       maximum=64, req="LINK-4.9-1")  # fmt: skip
+                                       maximum=64, req="LINK-4.8-1")  # fmt: skip
+
+
+class ExpireAck(Message, protocol=Protocol.LINK, code=11, reliable=True, answers=("Expire",), matched_by=("link",)):
+    """EGP EXPIRE acknowledged: what the windows had brought is revoked here too."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    expected_sequence: int = u32("number behind the last pair that the sender knows", req="LINK-4.8-2")
+    revoked: tuple[int, ...] = items(8, u32("the station's number of a pair"), "pairs that are revoked with this",
+                                     maximum=MAXIMUM_HERALDS, req="LINK-4.8-3", default=())  # fmt: skip
+    windows: tuple[Cycle, ...] = items(8, cycle("first cycle of a window"), "of the Expire", minimum=1,
+                                       maximum=64, req="LINK-4.8-1")  # fmt: skip
 
 
 # ---- what pairs are worth (rfc_notes/estimation.md); codes from 32 ----

@@ -85,6 +85,8 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("header", "or when # messages wait, the flow has failed", E.send_limit),
     ("header", "An acknowledgement is owed # after a message", E.ack_delay_ns),
     ("link", "| lead | decision, to the beginning of the slot | #, longer", L.lead_ns),
+    ("link", "from the decision to the beginning of the slot | #, or the lead", L.ahead_ns),
+    ("link", "| offer lead | from taking memories to the beginning of the window | # |", L.offer_lead_ns),
     ("link", "| partner timeout, at the station | end of the window, first Gen there | # |", L.partner_timeout_ns),
     ("link", "| end of the window, or asking the device if later | # |", L.herald_timeout_ns),
     ("link", "| reply timeout, at an end | end of the window | # |", L.reply_timeout_ns),

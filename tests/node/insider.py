@@ -15,7 +15,7 @@ from qstack.base.ids import Epoch, Qna
 from qstack.testing.simulation import EPOCH_NS, Place
 from qstack.wire.circuit import Estimate, MemoryTimes, Reserve, RouteHop, Track, TrackedPair
 from qstack.wire.header import DelayTlv, EndHeader, ExchangeTlv, Header, TraceTlv
-from qstack.wire.link import CreateRequest, Gen, Room, Schedule
+from qstack.wire.link import CreateRequest, Gen, HalfReading, Room, Schedule
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import Field, Form, Kind
 from qstack.wire.session import Close
@@ -245,7 +245,8 @@ class Insider:
             create_id=self._dice.getrandbits(32), link=1 if end is None else end.configuration.link,
             label=self._dice.choice(labels or [2]), number=self._dice.randint(1, 9), deadline=now_ns + 10**10,
             queue_sequence=0 if end is None or own > peer else end.queue.places + 1 & 0xFFFF_FFFF,
-            room=Room(free=self._dice.randint(0, 40), schedule=0),
+            room=Room(free=self._dice.randint(0, 40), memories=self._dice.randint(0, 40)), local=HalfReading(),
+            remote=HalfReading(),
             stations=(own,) if end is None else end.configuration.stations,
         )  # fmt: skip
 
@@ -257,6 +258,8 @@ class Insider:
             schedule=1 if end is None else end._schedule + 1 & 0xFFFF_FFFF,
             queue_sequence=self._dice.choice(places or [1]), cycles=self._dice.choice([1, 9, 500]),
             first_cycle=now_ns // 10_000 + self._dice.randrange(-2_000, 5_000), memories=self._dice.randint(1, 40),
+            stride=self._dice.choice([500, 1_000]), windows=self._dice.choice([1, 1, 2, 5]),
+            allowance=self._dice.choice([1, 9, 40, 0xFFFF_FFFF]),
         )  # fmt: skip
 
     def _gen(self, victim: str, now_ns: int) -> Message:
@@ -265,7 +268,8 @@ class Insider:
         return Gen(
             link=1 if end is None else end.configuration.link, station=self.rig.qna(victim),
             first_cycle=self._dice.choice(windows or [now_ns // 10_000 + 100]), cycles=self._dice.choice([1, 9, 500]),
-            queue_sequence=1, memories=self._dice.randint(0, 9),
+            queue_sequence=1, stride=self._dice.choice([500, 1_000]), windows=self._dice.choice([1, 1, 2, 5]),
+            attempts=self._dice.randint(0, 1), allowance=self._dice.choice([1, 9, 40, 0xFFFF_FFFF]),
         )  # fmt: skip
 
     def _track(self, victim: str, now_ns: int) -> Message:

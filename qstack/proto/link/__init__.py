@@ -1,7 +1,7 @@
 """The link layer: pairs between neighbours, heralded by a station (rfc_notes/link.md), sans-IO.
 
 `machine` is the door. An `end` of a link has a `queue` of requests, its `memory`, and its `window`s, which the
-master's `planner` schedules; the other side of a window is the `station`. `states` holds the tables of all of them,
+master's `planner` schedules by `plan`s; the other side of a window is the `station`. `states` holds the tables of all,
 `surroundings` what they share, `params` the numbers and what a link is.
 
 What pairs are worth (rfc_notes/estimation.md): `rounds` draws the pairs that are tested and compares what both ends

@@ -11,18 +11,25 @@ from qstack.base.time import DomainTime
 from qstack.base.units import MINUTE_NS, fidelity_from_wire, fidelity_to_wire
 from qstack.proto.link.memory import MemoryPool, Place
 from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.plan import Plan
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.states import REQUEST, RequestEvent
 from qstack.proto.link.surroundings import Surroundings, TimerKey
 from qstack.proto.link.window import Windows
 from qstack.wire.link import (
+    MAXIMUM_HERALDS,
+    MAXIMUM_WINDOWS,
     Cancel,
     CreateAck,
     CreateReject,
     CreateRequest,
+    Expire,
+    ExpireAck,
     Gen,
+    HalfReading,
     MemoryAdvertisement,
+    Pass,
     Room,
     Schedule,
 )  # fmt: skip
@@ -30,7 +37,8 @@ from qstack.wire.value import Message
 
 __all__ = ["LinkDescription", "LinkEnd"]
 
-_HORIZON_NS = MINUTE_NS  # LINK-4.6-3
+_HORIZON_NS = MINUTE_NS  # LINK-4.5-3
+_OPEN = 256  # LINK-7: windows that this end lets the master open
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +64,22 @@ class LinkDescription:
 
 
 class LinkEnd:
-    """One end of one link. `send_gen` brings a Gen to its station, be it this node."""
+    """One end of one link. `tell_station` brings a Gen or a Pass to its station, be it this node."""
 
     def __init__(
-        self, configuration: LinkConfiguration, around: Surroundings, send_gen: Callable[[Gen], None]
+        self, configuration: LinkConfiguration, around: Surroundings, tell_station: Callable[[Gen | Pass], None]
     ) -> None:
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
         self.pool = MemoryPool(configuration.memories)
-        self.windows = Windows(configuration, self.pool, around, send_gen)
+        self.windows = Windows(configuration, self.pool, around, tell_station)
         self.queue = RequestQueue(around.parameters.queued_requests)
         self._around = around
         self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
         self._creates = 0
         self._orphans: set[Label] = set()  # labels whose station is gone, and with it its numbering of their pairs
         self._schedule = 0  # the newest one received
-        self._told_free = 0  # what the master knows, or can work out, of this end's free memories
+        self._told_free = 0  # what the master knows of this end's free memories
         self._rate_pairs = 0
         self._rate_since_ns = 0
         self._rate_hz = 0.0
@@ -109,7 +117,7 @@ class LinkEnd:
             queue_sequence=self._next_place() if self.is_master else 0, purpose=asked.purpose, number=asked.number,
             min_fidelity=fidelity_to_wire(asked.min_fidelity),
             deadline=self._around.timescale().domain(asked.deadline_ns), room=self._tell_room(),
-            stations=self.configuration.stations,
+            local=HalfReading(), remote=HalfReading(), stations=self.configuration.stations,
         )  # fmt: skip
         request = Request(create, True, self.configuration.neighbour, self._around.emit)
         self.queue.ask(request)
@@ -151,6 +159,8 @@ class LinkEnd:
                 self._advertised(message)
             case Schedule():
                 self._scheduled(message)
+            case ExpireAck():
+                self._around.count("pairs_never_known", len(message.revoked))
             case _:
                 raise PeerViolation(f"{message.NAME} is not for an end of a link")
 
@@ -167,7 +177,7 @@ class LinkEnd:
         place = create.queue_sequence or self._next_place()
         self.queue.enqueue(request, place, station)
         self._set_deadline(request)
-        self._planner.credit.told(create.room)
+        self._planner.room = create.room
         self._send(CreateAck(create_id=create.create_id, link=self.configuration.link, queue_sequence=place,
                              station=station, room=self._tell_room()))  # fmt: skip
 
@@ -199,7 +209,7 @@ class LinkEnd:
         if ack.station not in self.configuration.stations:
             raise PeerViolation("a CreateAck that names a station nobody proposed")
         self.queue.enqueue(request, ack.queue_sequence, ack.station)
-        self._planner.credit.told(ack.room)
+        self._planner.room = ack.room
 
     def _rejected(self, reject: CreateReject) -> None:
         request = self.queue.asked(reject.create_id)
@@ -209,30 +219,41 @@ class LinkEnd:
         self._end(request, RequestEvent.REJECTED, _reason(reject.reason))
 
     def _advertised(self, advertisement: MemoryAdvertisement) -> None:
-        if not self.is_master or advertisement.room.schedule > self._planner.schedules:
-            raise PeerViolation("an advertisement to an end that does not schedule, or of a schedule that is not yet")
-        self._planner.credit.told(advertisement.room)
+        if not self.is_master:
+            raise PeerViolation("an advertisement to an end that does not schedule")
+        self._planner.room = advertisement.room
 
     def _scheduled(self, schedule: Schedule) -> None:
-        self._check_schedule(schedule)
+        memories = self.configuration.window_memories(schedule.memories)  # more no Reply could tell of
+        plan = Plan(schedule.first_cycle, schedule.cycles, schedule.stride, schedule.windows, memories,
+                    schedule.allowance)  # fmt: skip
+        self._check_schedule(schedule, plan)
         self._schedule = schedule.schedule
-        self._told_free = max(0, self._told_free - schedule.memories)
         request = self.queue.at(schedule.queue_sequence)
         if request is not None:
-            memories = self.configuration.window_memories(schedule.memories)  # more no Reply could tell of
-            self.windows.offer(request, schedule.first_cycle, schedule.cycles, memories)
+            self.windows.announce(request, plan)
         else:  # it was cancelled here; any station that the link has is right
-            self.windows.decline(self.configuration.stations[0], schedule.first_cycle, schedule.cycles,
-                                 schedule.queue_sequence)  # fmt: skip
+            self.windows.decline(self.configuration.stations[0], schedule.queue_sequence, plan)
 
-    def _check_schedule(self, schedule: Schedule) -> None:
+    def _check_schedule(self, schedule: Schedule, plan: Plan) -> None:
         if self.is_master or schedule.schedule <= self._schedule:
             raise PeerViolation("a Schedule from the end that is not master, or out of order")
-        if not schedule.memories or not schedule.cycles or schedule.first_cycle in self.windows.open:
-            raise PeerViolation("a Schedule of nothing, or of a window that is open")
-        end = self.windows.end_of(schedule.first_cycle, schedule.cycles)
-        if abs(end - self._around.domain_now()) > _HORIZON_NS:
+        if not plan.sound or not plan.memories or plan.windows > MAXIMUM_WINDOWS:
+            raise PeerViolation("a Schedule of nothing, or of windows that overlap")
+        if any(first in self.windows.open for first in plan) or len(self.windows.open) + plan.windows > _OPEN:
+            raise PeerViolation("a Schedule of a window that is open, or of too many")
+        now = self._around.domain_now()
+        ends = self.windows.end_of(plan.first_cycle, plan.cycles), plan.end_cycle * self.configuration.cycle_ns
+        if max(abs(end - now) for end in ends) > _HORIZON_NS:
             raise PeerViolation("a Schedule of a window more than a minute away")
+
+    def expired_by_peer(self, expire: Expire) -> None:
+        """The other end never learned what became of windows. Tell it what was revoked with them."""
+        revoked = self.windows.expired_by_peer(expire.windows)
+        self._send(ExpireAck(
+            link=self.configuration.link, expected_sequence=self.windows.expected_sequence,
+            revoked=revoked[:MAXIMUM_HERALDS], windows=expire.windows,
+        ))  # fmt: skip
 
     # --- time and turns --------------------------------------------------------------------------------------------
 
@@ -256,8 +277,8 @@ class LinkEnd:
         if self.is_master:
             self._planner.arm()
             return
-        gained = self.pool.free - self._told_free
-        if gained > 0 and (not self._told_free or gained >= max(1, len(self.pool) // 8)):
+        has_some, had_some = self.pool.not_held > 0, self._told_free > 0
+        if has_some != had_some and (has_some or self.windows.passed):
             self._send(MemoryAdvertisement(link=self.configuration.link, room=self._tell_room()))
 
     def lose_station(self, station: Qna, reason: ErrorCode) -> None:
@@ -275,7 +296,8 @@ class LinkEnd:
             self._end(request, RequestEvent.LOST, reason)
         for label in list(self.pool.kept):
             self.release(label)
-        self.queue.places = 0
+        if not self.is_master:  # the master's places go on, so that a station never takes one for another
+            self.queue.places = 0
         self._planner.restart()
         self._schedule = self._told_free = 0
 
@@ -300,8 +322,9 @@ class LinkEnd:
         return self._rate_hz
 
     def _tell_room(self) -> Room:
-        self._told_free = self.pool.free
-        return Room(free=self.pool.free, schedule=self._schedule)
+        self._told_free = self.pool.not_held
+        self.windows.passed = False
+        return Room(free=self._told_free, memories=len(self.pool))
 
     def _next_place(self) -> int:
         self.queue.places += 1

@@ -27,7 +27,7 @@ from qstack.proto.link.end import LinkDescription, LinkEnd
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.link.station import Station, StationDescription
 from qstack.proto.link.surroundings import Surroundings
-from qstack.wire.link import Expire, Gen, Reply
+from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCopy
 from qstack.wire.twin import Heralds, Refused, Released
 from qstack.wire.value import Message
 
@@ -51,7 +51,7 @@ class LinkMachine:
     ) -> None:  # fmt: skip
         self.own = own
         self._around = Surroundings(own, parameters, timescale)
-        self._ends = {link.link: LinkEnd(link, self._around, self._send_gen) for link in links}
+        self._ends = {link.link: LinkEnd(link, self._around, self._tell_station) for link in links}
         self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
         self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
         self._by_qubit = {qubit: end for end in self._ends.values() for qubit in end.configuration.memories}
@@ -68,17 +68,20 @@ class LinkMachine:
         if sender.seal is not Seal.HOP or sender.qna != sender.neighbour:
             raise PeerViolation(f"{message.NAME} did not come from a neighbour under the hop seal")
         link = LinkId(getattr(message, "link", 0))
-        if isinstance(message, Gen):
-            self._station(link).receive_gen(message, sender.qna)
+        if isinstance(message, Gen | Pass):
+            self._hear(self._station(link), message, sender.qna)
             return
         end = self._end(link)
         if isinstance(message, Reply):
             end.windows.reply(message, sender.qna)
             return
+        if isinstance(message, ReplyCopy):
+            end.windows.hear_copy(_original(message), sender.qna)
+            return
         if sender.qna != end.configuration.neighbour:
             raise PeerViolation(f"{message.NAME} for link {link}, of which the sender is no end")
         if isinstance(message, Expire):
-            end.windows.expired_by_peer(message.windows)
+            end.expired_by_peer(message)
         else:
             end.receive(message)
 
@@ -126,7 +129,7 @@ class LinkMachine:
                 self._stations[LinkId(link)].heralds(result)
             case Released() if what == "release":
                 self._end(LinkId(link)).windows.released(which, result.statuses)
-            case Refused() if what == "heralds":
+            case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
             case Refused() if what == "attempt":
                 self._end(LinkId(link)).windows.refused(which)
@@ -137,13 +140,15 @@ class LinkMachine:
         """Fire what is due."""
         self._around.now_ns = now_ns
         for what, link, which in self._around.timers.pop_due(now_ns):
-            if what in ("partner", "herald"):
+            if what in ("partner", "begin", "herald"):
                 self._stations[LinkId(link)].time_out(what, which)
                 continue
             end = self._end(LinkId(link))
             match what:
                 case "plan":
                     end.plan()
+                case "offer":
+                    end.windows.begin(which)
                 case "reply":
                     end.windows.unanswered(which)
                 case "release":
@@ -221,17 +226,24 @@ class LinkMachine:
             for label in end.pool.kept:
                 self._around.emit(PairsFailed(end.configuration.neighbour, label, ErrorCode.NO_RESOURCES))
 
-    def _send_gen(self, gen: Gen) -> None:
-        if gen.station == self.own:
-            self._tell_itself(lambda: self._station(gen.link).receive_gen(gen, self.own))
+    def _hear(self, station: Station, message: Gen | Pass, end: Qna) -> None:
+        if isinstance(message, Gen):
+            station.receive_gen(message, end)
         else:
-            self._around.send(gen.station, gen)
+            station.receive_pass(message, end)
+
+    def _tell_station(self, message: Gen | Pass) -> None:
+        if message.station == self.own:
+            self._tell_itself(lambda: self._hear(self._station(message.link), message, self.own))
+        else:
+            self._around.send(message.station, message)
 
     def _send_reply(self, end: Qna, reply: Reply) -> None:
         if end == self.own:
             self._tell_itself(lambda: self._end(reply.link).windows.reply(reply, self.own))
         else:
             self._around.send(end, reply)
+            self._around.send(end, _copy(reply))
 
     def _tell_itself(self, tell: Callable[[], None]) -> None:
         """Between a link's end and its station, where this node is both.
@@ -243,3 +255,11 @@ class LinkMachine:
             tell()
         except PeerViolation:
             self._around.count("stray_to_itself")
+
+
+def _copy(reply: Reply) -> ReplyCopy:
+    return ReplyCopy(**{field.name: getattr(reply, field.name) for field in ReplyCopy.LAYOUT.fields})
+
+
+def _original(copy: ReplyCopy) -> Reply:
+    return Reply(**{field.name: getattr(copy, field.name) for field in Reply.LAYOUT.fields})

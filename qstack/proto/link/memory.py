@@ -63,6 +63,11 @@ class MemoryPool:
         return len(self._free)
 
     @property
+    def not_held(self) -> int:
+        """Memories that hold no pair, those included that wait for one."""
+        return sum(1 for memory in self._memories.values() if memory.place in (Place.FREE, Place.OFFERED))
+
+    @property
     def kept(self) -> dict[Label, int]:
         """Memories kept, by label. Read only."""
         return self._kept
@@ -95,14 +100,21 @@ class MemoryPool:
         owed = sum(max(0, kept - self._used[other]) for other, kept in self._kept.items() if other != label)
         return max(0, len(self._free) - owed)
 
-    def share(self, label: Label, active: int) -> int:
-        """As `room`, and no more than a fair share when `active` labels want some."""
-        fair = max(self._kept.get(label, 0), -(-len(self._free) // max(1, active)))
-        return min(self.room(label), fair)
+    def prospect(self, label: Label) -> int:
+        """As `room`, with what is offered to windows for `label` now and may come back empty."""
+        offered = sum(1 for m in self._memories.values() if m.place is Place.OFFERED and m.label == label)
+        return self.room(label) + offered
+
+    def potential(self, label: Label, active: int) -> int:
+        """How many memories `label` may have at best, when `active` labels want some: what is kept for it, or a fair
+        share of what is kept for nobody else; at least one."""
+        others = sum(kept for other, kept in self._kept.items() if other != label)
+        fair = -(-max(0, len(self._memories) - others) // max(1, active))
+        return max(1, min(len(self._memories), max(self._kept.get(label, 0), fair)))
 
     def offer(self, label: Label, count: int, busy_until: DomainTime) -> tuple[QubitId, ...]:
-        """Take up to `count` free memories for a window that ends at `busy_until`."""
-        taken = [self._free.popleft() for _ in range(min(count, len(self._free)))]
+        """Take up to `count` free memories for a window that ends at `busy_until`, none that others are owed."""
+        taken = [self._free.popleft() for _ in range(min(count, self.room(label)))]
         for memory in taken:
             memory.place, memory.label, memory.busy_until = Place.OFFERED, label, busy_until
         self._used[label] = self._used.get(label, 0) + len(taken)

@@ -1,7 +1,6 @@
 """Numbers of the link layer, and what a node's configuration says of its links."""
 
 from dataclasses import dataclass
-from math import ceil, sqrt
 
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, QubitId, format_qna
@@ -18,15 +17,19 @@ class LinkParameters:
 
     lead_ns: int = 10 * MILLISECOND_NS  # LINK-5.2-2: from the decision to the window, at least
     longest_lead_ns: int = SECOND_NS  # LINK-5.2-6: where the ends' word comes late
+    ahead_ns: int = 80 * MILLISECOND_NS  # LINK-5.2-3: what is planned reaches as far ahead, while somebody wants pairs
+    offer_lead_ns: int = MILLISECOND_NS  # LINK-5.2-4: from taking memories to the window
+    turnaround_ns: int = 2 * MILLISECOND_NS  # LINK-5.2-5: from a window's end until its memories can be offered again
+    delayed_ns: int = 30 * MILLISECOND_NS  # LINK-5.2-5: the same where a word was lost once
     reply_timeout_ns: int = 2 * SECOND_NS  # LINK-5.4-1: from the window's end
     partner_timeout_ns: int = 300 * MILLISECOND_NS  # LINK-5.3-3: from the window's end; less than the device's grace
     herald_timeout_ns: int = SECOND_NS  # LINK-5.3-4: from the window's end, or the question if it is later
     release_timeout_ns: int = SECOND_NS  # LINK-5.5-4: a device that does not answer is told again
     rate_time_ns: int = SECOND_NS  # over which the rate shown to operators is taken
-    outstanding_windows: int = 16  # LINK-7
+    outstanding_windows: int = 64  # LINK-7
     queued_requests: int = 256  # LINK-7: of one link
     labels: int = 256  # LINK-7: of one link
-    matches: int = 64  # LINK-7: windows of one link that a station waits for
+    matches: int = 256  # LINK-7: windows of one link that a station waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,6 @@ class LinkConfiguration:
         """The expected state of a fresh pair by Bell index, the upstream qubit first."""
         states = self.states or tuple(werner(self.fidelity, bell) for bell in range(4))
         return states if upstream_is_lower else tuple(transpose(state) for state in states)
-
-    def window_cycles(self, memories: int) -> int:
-        """How long a window must be to fill `memories` with three standard deviations to spare, at most a slot."""
-        wanted = memories if self.success_probability >= 1.0 else memories + 3.0 * sqrt(memories)
-        return min(self.slot_cycles, ceil(wanted / self.success_probability))
 
     def window_memories(self, memories: int) -> int:
         """How many memories one window can be asked to fill."""

@@ -1,114 +1,167 @@
-"""The master's planning: which request gets which window (LINK-5.2).
+"""The master's planning: which request gets which windows (LINK-5.2).
 
-Only the end with the lower address plans; the other is told by Schedule, so both attempt the same window for the same
-request with the same number of memories, and need not agree on anything else in time. Time is divided into slots; what
-wants windows in a slot is decided once, `lead` before the slot begins, so that memories that become free one by one
-are offered together. Requests take turns. Windows of one slot follow one another.
-
-Credit: the other end tells how many memories it has free as of which schedule; what was scheduled later is taken off.
+Only the end with the lower address plans; the other is told by Schedule, so both attempt the same windows for the same
+request, and need not agree on anything else in time. Time is divided into slots. While somebody wants pairs, what is
+planned reaches `ahead` into the future: what is lost of its announcement is sent again before it begins. Windows take
+memories only when they begin, and the station grants no request more than it wants, so that planning far ahead costs
+neither memories nor pairs.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, sqrt
 
 from qstack.base.ids import Cycle
 from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.plan import Plan, Shape, expected_successes, shape_of_windows
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
-from qstack.wire.link import Room, Schedule
+from qstack.wire.link import MAXIMUM_WINDOWS, Room, Schedule
 
-__all__ = ["Credit", "Planner"]
+__all__ = ["Planner"]
 
 
-class Credit:
-    """How many memories the other end has for us, as far as we can know."""
+@dataclass(slots=True)
+class _Draft:
+    """The windows of one request in the slots that are being planned. `wanted`: pairs they may still bring."""
 
-    def __init__(self) -> None:
-        self._free = 0
-        self._later: OrderedDict[int, int] = OrderedDict()  # memories by schedule, since what `_free` knows of
+    request: Request
+    shape: Shape
+    wanted: float
+    plans: list[Plan]
 
-    def told(self, room: Room) -> None:
-        """The other end advertises."""
-        self._free = room.free
-        for schedule in [number for number in self._later if number <= room.schedule]:
-            del self._later[schedule]
-
-    def spend(self, schedule: int, memories: int) -> None:
-        """Memories of the other end are asked for."""
-        self._later[schedule] = memories
-
-    @property
-    def left(self) -> int:
-        """What may still be asked for."""
-        return max(0, self._free - sum(self._later.values()))
+    def add(self, first_cycle: Cycle, cycles: int, memories: int, allowance: int) -> None:
+        """One more window: lengthen the last plan by it, or begin another one."""
+        window = Plan(first_cycle, cycles, cycles, 1, memories, allowance)
+        if self.plans:
+            last = self.plans[-1]
+            stride = first_cycle - last.first_cycle if last.windows == 1 else last.stride
+            follows = first_cycle == last.first_cycle + last.windows * stride
+            if follows and (last.cycles, last.memories) == (cycles, memories) and last.windows < MAXIMUM_WINDOWS:
+                self.plans[-1] = replace(last, windows=last.windows + 1, stride=stride)
+                return
+        self.plans.append(window)
 
 
 class Planner:
-    """Planning of one link at its master."""
+    """Planning of one link at its master. `room`: what the other end says of its memories."""
 
     def __init__(
         self, configuration: LinkConfiguration, around: Surroundings, *, queue: RequestQueue, windows: Windows,
         send: Callable[[Schedule], None],
     ) -> None:  # fmt: skip
         self.configuration = configuration
-        self.credit = Credit()
+        self.room = Room(free=0, memories=0)
         self.schedules = 0
         self._queue = queue
         self._pool = windows.pool
         self._windows = windows
         self._around = around
         self._send = send
-        self._slot = 0  # the one that is planned next, or was planned last
+        self._slot = 0  # the first one that is not planned yet
 
     def restart(self) -> None:
         """A new epoch with the other end. Slots stay used: the device attempts each cycle once."""
-        self.credit = Credit()
+        self.room = Room(free=0, memories=0)
         self.schedules = 0
 
     def arm(self) -> None:
-        """Set the timer for the next slot, if there is anything to be planned."""
+        """Set the timer for the next slots, if there is anything to be planned."""
         timer = ("plan", self.configuration.link, 0)
         if timer in self._around.timers or not self._is_worth_it():
             return
         lead_ns = self._windows.lead_ns
         earliest = -(-(self._around.domain_now() + lead_ns) // self.configuration.slot_ns)
-        self._slot = max(earliest, self._slot + 1)
+        if self._slot > earliest:  # it follows what is planned already
+            lead_ns = max(lead_ns, self._around.parameters.ahead_ns)
+        self._slot = max(earliest, self._slot)
         when_ns = self._around.local(self._slot * self.configuration.slot_ns) - lead_ns
         self._around.timers.set(timer, max(when_ns, self._around.now_ns))
 
     def plan(self) -> None:
-        """Fill the slot with windows, request after request."""
-        first = Cycle(self._slot * self.configuration.slot_cycles)
-        behind = first + self.configuration.slot_cycles
-        requests = self._queue.in_turn()
-        active = len({request.label for request in requests})
-        for request in requests:
-            if len(self._windows.open) >= self._around.parameters.outstanding_windows or first >= behind:
-                break
-            memories = self._memories_for(request, active)
-            cycles = min(self.configuration.window_cycles(memories), behind - first)
-            if not memories or self._windows.end_of(first, cycles) > request.deadline:
-                continue
-            self._schedule(request, first, cycles, min(memories, cycles))
-            first = Cycle(first + cycles)
+        """Fill slots with windows, request after request."""
+        # Between setting the timer and now nothing moved the slot, but a busy node may be called late.
+        self._slot = max(self._slot, -(-self._around.domain_now() // self.configuration.slot_ns))
+        drafts = self._drafts()
+        left = self._around.parameters.outstanding_windows - len(self._windows.open)
+        slots = range(self._slot, self._slot + self._slots_ahead())
+        for slot in slots:
+            laid = self._fill(slot, drafts, left)
+            if laid:
+                self._slot = slot + 1
+                left -= laid
+        if self._slot == slots.start:
+            self._slot = slots.stop  # nothing fits; later it may
+        for plan, request in sorted(
+            ((plan, draft.request) for draft in drafts for plan in draft.plans), key=lambda each: each[0].first_cycle
+        ):
+            self._schedule(request, plan)
         self.arm()
 
-    def _memories_for(self, request: Request, active: int) -> int:
-        share = min(self._pool.share(request.label, active), request.unoffered, self.credit.left)
-        return self.configuration.window_memories(share)
+    def _fill(self, slot: int, drafts: list[_Draft], left: int) -> int:
+        """Windows for one slot, in turns. Gives how many there are."""
+        first = Cycle(slot * self.configuration.slot_cycles)
+        behind, laid = first + self.configuration.slot_cycles, 0
+        for draft in self._in_turn(drafts):
+            if laid >= left or first >= behind or draft.wanted <= 0.0 or slot < draft.request.next_slot:
+                continue
+            cycles = min(draft.shape.cycles, behind - first)
+            memories = min(draft.shape.memories, cycles, max(1, draft.request.wanting))
+            if self._windows.end_of(first, cycles) > draft.request.deadline:
+                continue
+            draft.add(first, cycles, memories, draft.request.allowance)
+            draft.wanted -= expected_successes(self.configuration.success_probability, cycles, memories)
+            draft.request.next_slot = slot + draft.shape.slots
+            self._queue.served(draft.request)
+            first, laid = Cycle(first + cycles), laid + 1
+        return laid
 
-    def _schedule(self, request: Request, first_cycle: Cycle, cycles: int, memories: int) -> None:
+    def _in_turn(self, drafts: list[_Draft]) -> list[_Draft]:
+        by_place = {draft.request.sequence: draft for draft in drafts}
+        return [by_place[request.sequence] for request in self._queue.in_turn() if request.sequence in by_place]
+
+    def _drafts(self) -> list[_Draft]:
+        requests = [request for request in self._queue.in_turn() if self._can_be_planned(request)]
+        active = len({request.label for request in requests})
+        return [_Draft(each, self._shape(each, active), self._unplanned(each), []) for each in requests]
+
+    def _shape(self, request: Request, active: int) -> Shape:
+        configuration, parameters = self.configuration, self._around.parameters
+        share = min(self._pool.potential(request.label, active), max(1, self.room.memories))
+        return shape_of_windows(
+            configuration.success_probability, configuration.slot_cycles, configuration.window_memories(share),
+            ceil((parameters.turnaround_ns + parameters.offer_lead_ns) / configuration.cycle_ns),
+            ceil(parameters.delayed_ns / configuration.cycle_ns),
+        )  # fmt: skip
+
+    def _unplanned(self, request: Request) -> float:
+        """Pairs for which windows are to be planned. Where chance decides, more than are missing, by two standard
+        deviations: what comes too many the station does not grant."""
+        wanting = request.wanting
+        if not wanting:
+            return 0.0
+        spare = 0.0 if self.configuration.success_probability >= 1.0 else 2.0 * sqrt(wanting)
+        return wanting + spare - self._windows.expected_for(request)
+
+    def _slots_ahead(self) -> int:
+        return min(MAXIMUM_WINDOWS, max(1, ceil(self._around.parameters.ahead_ns / self.configuration.slot_ns)))
+
+    def _schedule(self, request: Request, plan: Plan) -> None:
         self.schedules += 1
-        self.credit.spend(self.schedules, memories)
-        self._queue.served(request)
         self._send(Schedule(
             link=self.configuration.link, schedule=self.schedules, queue_sequence=request.sequence,
-            first_cycle=first_cycle, cycles=cycles, memories=memories,
+            first_cycle=plan.first_cycle, cycles=plan.cycles, stride=plan.stride, windows=plan.windows,
+            memories=plan.memories, allowance=plan.allowance,
         ))  # fmt: skip
-        self._windows.offer(request, first_cycle, cycles, memories)
+        self._windows.announce(request, plan)
+
+    def _can_be_planned(self, request: Request) -> bool:
+        """Whether both ends have memories for it, as far as we know, and it wants more than is planned."""
+        has_room = self.room.free > 0 and self._pool.prospect(request.label) > 0
+        return has_room and self._unplanned(request) > 0.0
 
     def _is_worth_it(self) -> bool:
-        if len(self._windows.open) >= self._around.parameters.outstanding_windows or not self.credit.left:
+        if len(self._windows.open) >= self._around.parameters.outstanding_windows:
             return False
-        return any(request.unoffered and self._pool.room(request.label) for request in self._queue)
+        return any(self._can_be_planned(request) for request in self._queue)

@@ -21,7 +21,10 @@ __all__ = ["Request", "RequestQueue"]
 @REQUEST.drives
 @dataclass(slots=True, eq=False)
 class Request:
-    """A request for pairs. `mine`: asked by this end. `offered`: memories in windows whose outcome is not known."""
+    """A request for pairs. `mine`: asked by this end. `delivered`: pairs that it has. `granted`: pairs that the station
+    says to have granted it, some of which may have been revoked, or have never been heard of. `next_slot`: before it
+    the master plans no window, since it would find no memory.
+    """
 
     create: CreateRequest
     mine: bool
@@ -31,7 +34,8 @@ class Request:
     sequence: int = 0
     station: Qna = Qna(0)
     delivered: int = 0
-    offered: int = 0
+    granted: int = 0
+    next_slot: int = 0
 
     @property
     def label(self) -> Label:
@@ -44,9 +48,14 @@ class Request:
         return max(0, self.create.number - self.delivered)
 
     @property
-    def unoffered(self) -> int:
-        """Pairs for which no window may bring one yet; 0 unless the request is in both queues."""
-        return max(0, self.remaining - self.offered) if self.state is RequestState.QUEUED else 0
+    def wanting(self) -> int:
+        """Pairs for which windows may be planned: 0 unless the request is in both queues."""
+        return self.remaining if self.state is RequestState.QUEUED else 0
+
+    @property
+    def allowance(self) -> int:
+        """Pairs that the station may grant in all: those that are of no use are made good (LINK-4.5-5)."""
+        return min(0xFFFF_FFFF, self.create.number + max(0, self.granted - self.delivered))
 
     @property
     def deadline(self) -> DomainTime:
@@ -96,7 +105,7 @@ class RequestQueue:
         """When none more fits, forget some that have all their pairs. Gives those."""
         if self.has_room():
             return []
-        done = [request for request in self._queued.values() if not request.remaining and not request.offered]
+        done = [request for request in self._queued.values() if not request.remaining]
         forgotten = done[: max(1, self._limit // 2)]
         for request in forgotten:
             del self._queued[request.sequence]
@@ -135,7 +144,7 @@ class RequestQueue:
 
     def in_turn(self) -> list[Request]:
         """The requests that want windows, the one after the last served first (round robin)."""
-        wanting = [request for place, request in sorted(self._queued.items()) if request.unoffered]
+        wanting = [request for place, request in sorted(self._queued.items()) if request.wanting]
         later = [request for request in wanting if request.sequence > self._turn]
         return later + [request for request in wanting if request.sequence <= self._turn]
 

@@ -1,9 +1,10 @@
-"""The windows of one end of a link: memories offered, and what the station said became of them (LINK-5.4).
+"""The windows of one end of a link: planned, offered memories, and what the station said became of them (LINK-5.4).
 
-A window is open from the moment at which memories are offered until one of: the station's Reply, the device's
-refusal, the reply timeout, the neighbour's Expire, the end of its label. Whatever comes later for it is counted and
-changes nothing. The reply timeout is told to the neighbour, which revokes what it was given from that window: so no
-pair is left that one end knows and the other does not, as long as the two can speak.
+A window is open from its announcement until one of: the station's Reply, its end's having no memory when it begins, the
+device's refusal, the reply timeout, a Reply to another window after which it can bring nothing, the neighbour's Expire,
+the end of its label. Whatever comes later for it is counted and changes nothing. The reply timeout is told to the
+neighbour, which revokes what it was given from that window: so no pair is left that one end knows and the other does
+not, as long as the two can speak.
 """
 
 from collections import OrderedDict
@@ -16,52 +17,65 @@ from qstack.base.services import PairExpired, PairReady
 from qstack.base.time import DomainTime
 from qstack.proto.link.memory import MemoryPool
 from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.plan import Plan, expected_successes
 from qstack.proto.link.queue import Request
 from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
 from qstack.proto.link.surroundings import Surroundings
-from qstack.wire.link import Expire, Gen, Reply, ReplyCode
+from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCode
 from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Release, Status
 
 __all__ = ["Window", "Windows"]
 
 _PATIENCE = 16  # a lead that was lengthened shrinks by this part with each window that goes well
 _REMEMBERED = 1_024  # windows that were filled and can still be revoked
+_HARMLESS = (ReplyCode.DECLINED, ReplyCode.EXHAUSTED)  # nothing that an earlier word would have changed
 
 
 @WINDOW.drives
 @dataclass(slots=True, eq=False)
 class Window:
-    """One window. `asked`: most that either end offers. `qubits`: what this end offers. `call`: its Attempt."""
+    """One window. `most`: memories that an end may offer; `qubits`: those that this end offers. `call`: its Attempt."""
 
     owner: "Windows"
     request: Request
     first_cycle: Cycle
     cycles: int
-    asked: int
-    qubits: tuple[QubitId, ...]
+    most: int
+    allowance: int
+    qubits: tuple[QubitId, ...] = ()
     call: int = 0
-    state: WindowState = WindowState.OFFERED
+    state: WindowState = WindowState.PLANNED
+
+    def _may_offer(self, reply: Reply | None = None) -> bool:
+        return self.owner.pool.room(self.request.label) > 0 and self.owner.around.has_device
 
     def _may_be_heralded(self, reply: Reply | None = None) -> bool:
         return reply is not None and reply.code == ReplyCode.HERALDED
+
+    def _act_offer(self, reply: Reply | None = None) -> None:
+        self.owner.offer(self)
+
+    def _act_pass_on(self, reply: Reply | None = None) -> None:
+        self.owner.pass_on(self)
 
     def _act_fill(self, reply: Reply) -> None:
         self.owner.deliver(self, reply)
 
     def _act_free_rest(self, reply: Reply) -> None:
-        self.owner.pool.withdraw(self.qubits[len(reply.pairs) :])
+        filled = len(reply.pairs)
+        self.owner.release(self.qubits[filled : filled + reply.surplus])
+        self.owner.pool.withdraw(self.qubits[filled + reply.surplus :])
 
     def _act_note_failure(self, reply: Reply) -> None:
         name = reply.code.name.lower() if isinstance(reply.code, ReplyCode) else "unknown"
         self.owner.around.count(f"windows_{name}")
-        if reply.code != ReplyCode.DECLINED:
+        if reply.code not in _HARMLESS:
             self.owner.lengthen_lead()
 
     def _act_tell_peer(self, reply: Reply | None = None) -> None:
         self.owner.around.count("windows_unanswered")
         self.owner.lengthen_lead()
-        neighbour = self.owner.configuration.neighbour
-        self.owner.around.send(neighbour, Expire(link=self.owner.configuration.link, windows=(self.first_cycle,)))
+        self.owner.tell_expired((self.first_cycle,))
 
     def _act_release(self, reply: Reply | None = None) -> None:
         self.owner.release(self.qubits)
@@ -76,11 +90,11 @@ class _Filled:
 
 
 class Windows:
-    """The windows of one end of one link. `send_gen` brings a Gen to its station, be it this node."""
+    """The windows of one end of one link. `send` brings a Gen or a Pass to its station, be it this node."""
 
     def __init__(
         self, configuration: LinkConfiguration, pool: MemoryPool, around: Surroundings,
-        send_gen: Callable[[Gen], None],
+        send: Callable[[Gen | Pass], None],
     ) -> None:  # fmt: skip
         self.configuration = configuration
         self.pool = pool
@@ -88,46 +102,85 @@ class Windows:
         self.open: dict[int, Window] = {}
         self.pairs = 0
         self.attempted = 0
+        self.passed = False  # a window, for want of memories, since the other end was last told of them
+        self.expected_sequence = 0  # behind the last pair that is known
         self.lead_ns = around.parameters.lead_ns
-        self._send_gen = send_gen
+        self._send = send
         self._filled: OrderedDict[int, _Filled] = OrderedDict()
+        self._copied: OrderedDict[int, Window] = OrderedDict()  # settled by a copy; their Replies are still to come
         lower = around.own < configuration.neighbour
         self._states = {mine: configuration.expected_states(mine == lower) for mine in (True, False)}
 
-    def offer(self, request: Request, first_cycle: Cycle, cycles: int, memories: int) -> None:
-        """Attempt in a window, with up to `memories`; with none free, tell the station that this end will not."""
-        end = self.end_of(first_cycle, cycles)
-        qubits = self.pool.offer(request.label, memories, end)
-        if not qubits:
-            self.around.count("windows_declined")
-            self._tell_station(request, first_cycle, cycles, 0)
-            return
-        window = Window(self, request, first_cycle, cycles, memories, qubits)
-        self.open[first_cycle] = window
-        request.offered += memories
-        window.call = self.around.call(
-            Attempt, ("attempt", self.configuration.link, first_cycle),
-            link=self.configuration.link, first_cycle=first_cycle, cycles=cycles, qubits=qubits,
-        )  # fmt: skip
-        timeout_ns = self.around.parameters.reply_timeout_ns
-        deadline_ns = max(self.around.local(end), self.around.now_ns) + timeout_ns
-        self.around.timers.set(("reply", self.configuration.link, first_cycle), deadline_ns)
-        self._tell_station(request, first_cycle, cycles, len(qubits))
+    # --- what the ends agree on --------------------------------------------------------------------------------------
 
-    def decline(self, station: Qna, first_cycle: Cycle, cycles: int, queue_sequence: int) -> None:
+    def announce(self, request: Request, plan: Plan) -> None:
+        """Tell the station of windows. Memories are offered when they begin, or now where that is past."""
+        begin_ns = {first: self._begins_ns(first) for first in plan}
+        for first in plan:
+            self.open[first] = Window(self, request, first, plan.cycles, plan.memories, plan.allowance)
+            if begin_ns[first] > self.around.now_ns:
+                self.around.timers.set(("offer", self.configuration.link, first), begin_ns[first])
+        self._announce(request.station, request.sequence, plan, 1)
+        for first in [first for first in plan if begin_ns[first] <= self.around.now_ns]:
+            self.begin(first)
+
+    def decline(self, station: Qna, queue_sequence: int, plan: Plan) -> None:
         """Tell the station that this end knows nothing of a request."""
-        self._send_gen(Gen(link=self.configuration.link, station=station, first_cycle=first_cycle, cycles=cycles,
-                           queue_sequence=queue_sequence, memories=0))  # fmt: skip
+        self.around.count("windows_declined", plan.windows)
+        self._announce(station, queue_sequence, plan, 0)
+
+    def begin(self, first_cycle: int) -> None:
+        """A window is about to begin."""
+        window = self.open.get(first_cycle)
+        if window is None:
+            return
+        self.around.timers.cancel(("offer", self.configuration.link, first_cycle))
+        WINDOW.fire(window, WindowEvent.BEGINS)
+        if window.state is WindowState.OVER:
+            del self.open[first_cycle]
+
+    def expected_for(self, request: Request) -> float:
+        """Pairs that open windows are expected to bring for a request."""
+        probability = self.configuration.success_probability
+        return sum(
+            expected_successes(probability, window.cycles, window.most)
+            for window in self.open.values() if window.request is request
+        )  # fmt: skip
+
+    # --- what becomes of a window ------------------------------------------------------------------------------------
 
     def reply(self, reply: Reply, speaker: Qna) -> None:
         """The station's word. Raises `PeerViolation` when it cannot be true."""
-        window = self.open.get(reply.first_cycle)
+        window = self.open.get(reply.first_cycle) or self._copied.get(reply.first_cycle)
         if window is None:
             self.around.count("stray_replies")
             return
         if speaker != window.request.station:
             raise PeerViolation("a Reply from a node that is not the station of this window")
         _check_reply(reply, window)
+        request = window.request
+        missed = reply.granted - request.granted > len(reply.pairs)  # LINK-5.4-3
+        request.granted = reply.granted
+        if self._copied.pop(reply.first_cycle, None) is None:
+            self._settle(window, WindowEvent.REPLY, reply)
+        for other in [w for w in self.open.values() if w.request is request and w.allowance <= reply.granted]:
+            unheard = missed and other.state is WindowState.OFFERED
+            self._settle(other, WindowEvent.UNANSWERED if unheard else WindowEvent.VOIDED)
+
+    def hear_copy(self, reply: Reply, speaker: Qna) -> None:
+        """The same word, which may come first, and out of order (LINK-4.7-9). Raises `PeerViolation` as `reply`."""
+        window = self.open.get(reply.first_cycle)
+        if window is None or window.state is not WindowState.OFFERED:
+            return
+        if speaker != window.request.station:
+            raise PeerViolation("a ReplyCopy from a node that is not the station of this window")
+        _check_reply(reply, window)
+        earlier = any(w.request is window.request and w.first_cycle < window.first_cycle for w in self.open.values())
+        if reply.pairs and earlier:
+            return  # pairs of a request are told in order
+        self._copied[window.first_cycle] = window
+        if len(self._copied) > _REMEMBERED:
+            self._copied.popitem(last=False)
         self._settle(window, WindowEvent.REPLY, reply)
 
     def refused(self, first_cycle: int) -> None:
@@ -143,16 +196,19 @@ class Windows:
         if window is not None:
             self._settle(window, WindowEvent.UNANSWERED)
 
-    def expired_by_peer(self, first_cycles: Iterable[int]) -> None:
-        """The neighbour never learned what became of these windows: nothing of them counts."""
+    def expired_by_peer(self, first_cycles: Iterable[int]) -> tuple[int, ...]:
+        """The neighbour never learned what became of these windows: nothing of them counts. Gives what is revoked."""
+        revoked: list[int] = []
         for first_cycle in first_cycles:
             window, filled = self.open.get(first_cycle), self._filled.pop(first_cycle, None)
             if window is not None:
                 self._settle(window, WindowEvent.EXPIRED_BY_PEER)
             elif filled is not None:
                 self._revoke(filled)
+                revoked += [sequence for sequence, _ in filled.pairs]
             else:
                 self.around.count("stray_expires")
+        return tuple(revoked)
 
     def drop(self, label: Label | None = None) -> None:
         """A label, or all of them, is no more."""
@@ -160,6 +216,14 @@ class Windows:
             self._settle(window, WindowEvent.DROPPED)
         for cycle in [c for c, f in self._filled.items() if label is None or f.request.label == label]:
             del self._filled[cycle]
+        for cycle in [c for c, w in self._copied.items() if label is None or w.request.label == label]:
+            del self._copied[cycle]
+
+    def lose_station(self, station: Qna) -> None:
+        """Nothing more will be heard of this station's windows."""
+        for window in [window for window in self.open.values() if window.request.station == station]:
+            lost = window.state is WindowState.OFFERED
+            self._settle(window, WindowEvent.UNANSWERED if lost else WindowEvent.DROPPED)
 
     def lengthen_lead(self) -> None:
         """A window came to nothing, most likely because somebody heard of it too late: decide earlier."""
@@ -168,6 +232,55 @@ class Windows:
     def end_of(self, first_cycle: int, cycles: int) -> DomainTime:
         """The instant at which a window is over."""
         return DomainTime((first_cycle + cycles) * self.configuration.cycle_ns)
+
+    # --- what windows do ---------------------------------------------------------------------------------------------
+
+    def offer(self, window: Window) -> None:
+        """Attempt, with the memories that there are now."""
+        link, end = self.configuration.link, self.end_of(window.first_cycle, window.cycles)
+        window.qubits = self.pool.offer(window.request.label, window.most, end)
+        window.call = self.around.call(
+            Attempt, ("attempt", link, window.first_cycle), link=link, first_cycle=window.first_cycle,
+            cycles=window.cycles, qubits=window.qubits,
+        )  # fmt: skip
+        deadline_ns = max(self.around.local(end), self.around.now_ns) + self.around.parameters.reply_timeout_ns
+        self.around.timers.set(("reply", link, window.first_cycle), deadline_ns)
+
+    def pass_on(self, window: Window) -> None:
+        """There is no memory for a window that was announced: tell the station, so that the other end does not wait."""
+        self.passed = True
+        self.around.count("windows_passed")
+        self._send(Pass(link=self.configuration.link, station=window.request.station, first_cycle=window.first_cycle))
+
+    def deliver(self, window: Window, reply: Reply) -> None:
+        """Hand the pairs of a window to the circuit: the k-th success is in the k-th memory."""
+        request, configuration = window.request, self.configuration
+        states = self._states[request.mine]
+        sequences = [(reply.first_sequence + n) & 0xFFFF_FFFF for n in range(len(reply.pairs))]
+        for pair, qubit, sequence in zip(reply.pairs, window.qubits, sequences, strict=False):
+            self.pool.fill(qubit, sequence)
+            born = DomainTime((window.first_cycle + pair.offset) * configuration.cycle_ns)
+            self.around.effects.append(PairReady(
+                configuration.neighbour, request.label, sequence, qubit, pair.bell_index, born,
+                states[pair.bell_index],
+            ))  # fmt: skip
+        REQUEST.fire(request, RequestEvent.HERALDED, len(reply.pairs))
+        self.expected_sequence = (reply.first_sequence + len(reply.pairs)) & 0xFFFF_FFFF
+        self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
+        self.pairs += len(reply.pairs)
+        self.attempted += window.cycles
+        if reply.pairs:
+            self._filled[window.first_cycle] = _Filled(request, tuple(zip(sequences, window.qubits, strict=False)))
+            if len(self._filled) > _REMEMBERED:
+                self._filled.popitem(last=False)
+
+    def tell_expired(self, first_cycles: tuple[Cycle, ...]) -> None:
+        """The other end is to revoke what it was given from these windows."""
+        self.around.send(self.configuration.neighbour, Expire(
+            link=self.configuration.link, expected_sequence=self.expected_sequence, windows=first_cycles,
+        ))  # fmt: skip
+
+    # --- emptying memories -------------------------------------------------------------------------------------------
 
     def release(self, qubits: tuple[QubitId, ...]) -> None:
         """Have the device empty these memories. Not before the last window that they were offered to is over."""
@@ -191,38 +304,12 @@ class Windows:
             self.around.count("releases_repeated")
             self._call_release(emptying)
 
-    def lose_station(self, station: Qna) -> None:
-        """Nothing more will be heard of this station's windows."""
-        for window in [window for window in self.open.values() if window.request.station == station]:
-            self._settle(window, WindowEvent.UNANSWERED)
-
-    def deliver(self, window: Window, reply: Reply) -> None:
-        """Hand the pairs of a window to the circuit: the k-th success is in the k-th memory."""
-        request, configuration = window.request, self.configuration
-        states = self._states[request.mine]
-        sequences = [(reply.first_sequence + n) & 0xFFFF_FFFF for n in range(len(reply.pairs))]
-        for pair, qubit, sequence in zip(reply.pairs, window.qubits, sequences, strict=False):
-            self.pool.fill(qubit, sequence)
-            born = DomainTime((window.first_cycle + pair.offset) * configuration.cycle_ns)
-            self.around.effects.append(PairReady(
-                configuration.neighbour, request.label, sequence, qubit, pair.bell_index, born,
-                states[pair.bell_index],
-            ))  # fmt: skip
-        REQUEST.fire(request, RequestEvent.HERALDED, len(reply.pairs))
-        self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
-        self.pairs += len(reply.pairs)
-        self.attempted += window.cycles
-        if reply.pairs:
-            self._filled[window.first_cycle] = _Filled(request, tuple(zip(sequences, window.qubits, strict=False)))
-            if len(self._filled) > _REMEMBERED:
-                self._filled.popitem(last=False)
-
     def _settle(self, window: Window, event: WindowEvent, reply: Reply | None = None) -> None:
         """A window is over, one way or another."""
         del self.open[window.first_cycle]
-        self.around.timers.cancel(("reply", self.configuration.link, window.first_cycle))
+        for what in ("reply", "offer"):
+            self.around.timers.cancel((what, self.configuration.link, window.first_cycle))
         self.around.asked.pop(window.call, None)
-        window.request.offered -= window.asked
         WINDOW.fire(window, event, reply)
 
     def _revoke(self, filled: _Filled) -> None:
@@ -244,17 +331,22 @@ class Windows:
         timeout_ns = self.around.parameters.release_timeout_ns
         self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)
 
-    def _tell_station(self, request: Request, first_cycle: Cycle, cycles: int, memories: int) -> None:
-        self._send_gen(Gen(
-            link=self.configuration.link, station=request.station, first_cycle=first_cycle, cycles=cycles,
-            queue_sequence=request.sequence, memories=memories,
+    def _begins_ns(self, first_cycle: int) -> int:
+        """When, on the local clock, memories are to be offered to a window."""
+        return self.around.local(first_cycle * self.configuration.cycle_ns) - self.around.parameters.offer_lead_ns
+
+    def _announce(self, station: Qna, queue_sequence: int, plan: Plan, attempts: int) -> None:
+        self._send(Gen(
+            link=self.configuration.link, station=station, first_cycle=plan.first_cycle, cycles=plan.cycles,
+            stride=plan.stride, windows=plan.windows, queue_sequence=queue_sequence, attempts=attempts,
+            allowance=plan.allowance,
         ))  # fmt: skip
 
 
 def _check_reply(reply: Reply, window: Window) -> None:
     if reply.code != ReplyCode.HERALDED:
         return
-    if len(reply.pairs) > len(window.qubits):
+    if len(reply.pairs) + reply.surplus > len(window.qubits) or len(reply.pairs) > reply.granted:
         raise PeerViolation(f"{len(reply.pairs)} successes in a window of {len(window.qubits)} memories")
     last = -1
     for pair in reply.pairs:

@@ -270,13 +270,17 @@ class Fabric:
 
     def _send(self, own: Qna, effect: SendMessage) -> None:
         message: Any = effect.message
-        assert effect.seal is Seal.HOP and message.RELIABLE
+        assert effect.seal is Seal.HOP
         payload = message.encode()
         assert len(payload) <= 1_160, f"{message.NAME} of {len(payload)} octets does not fit a datagram"
         self.sent.append((own, effect.destination, message))
         if not self.places[effect.destination].alive:
             return
         flow = self._flow(own, effect.destination)
+        if not message.RELIABLE:
+            context = (effect.label, int(message.PROTOCOL))
+            self._transmit(own, effect.destination, (0, payload, context, flow.acknowledgement()))
+            return
         flow.send(payload, self.now, (effect.label, int(message.PROTOCOL)))
         self._pump(own, effect.destination, flow)
 
@@ -308,6 +312,8 @@ class Fabric:
             return  # sealed with the keys of an epoch that is over
         sequence, payload, context, acknowledged = datagram
         flow.acknowledge(acknowledged, self.now)
+        if not sequence and payload:
+            self._hand_over(a, place, decode_message_untrusted(context[1], payload), context[0])
         for delivery in flow.receive(sequence, payload, context, self.now) if sequence else ():
             label, protocol = delivery.context
             self._hand_over(a, place, decode_message_untrusted(protocol, delivery.payload), label)

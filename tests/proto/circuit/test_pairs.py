@@ -72,7 +72,7 @@ def test_pairs_below_a_failed_swap_are_replaced() -> None:
 
 
 def test_cutoff_drops_old_pairs_and_the_rest_goes_on() -> None:
-    fabric = Fabric(list(ROW), probability=0.002, circuit=CircuitParameters(cutoff_ns=100_000_000))
+    fabric = Fabric(list(ROW), probability=0.0005, circuit=CircuitParameters(cutoff_ns=100_000_000))
     fabric.open(10, seconds=60)
     fabric.run(50, lambda: fabric.matched >= 10)
     assert fabric.matched == 10

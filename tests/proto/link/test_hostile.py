@@ -13,6 +13,7 @@ from qstack.wire.link import (
     CreateAck,
     CreateRequest,
     Gen,
+    HalfReading,
     Reply,
     ReplyCode,
     Room,
@@ -38,7 +39,7 @@ LABEL, OTHER = Label(2), Label(4)
 EPOCH = 1_790_000_000 * SECOND_NS
 CYCLE_NS = 10_000
 LATER = DomainTime(EPOCH + 3_600 * SECOND_NS)
-ROOM = Room(free=4, schedule=0)
+ROOM = Room(free=4, memories=4)
 
 
 class End:
@@ -91,12 +92,17 @@ class End:
 
 def create(number: int, place: int, label: Label = LABEL, station: Qna = HIGH) -> CreateRequest:
     return CreateRequest(create_id=number, link=LinkId(1), label=label, queue_sequence=place, number=4, deadline=LATER,
-                         room=ROOM, stations=(station,))  # fmt: skip
+                         room=ROOM, local=HalfReading(), remote=HalfReading(), stations=(station,))  # fmt: skip
 
 
-def gen(cycle: int, cycles: int, place: int, station: Qna, memories: int = 1) -> Gen:
-    return Gen(link=LinkId(1), station=station, first_cycle=Cycle(cycle), cycles=cycles, queue_sequence=place,
-               memories=memories)  # fmt: skip
+def gen(cycle: int, cycles: int, place: int, station: Qna, windows: int = 1, allowance: int = 4) -> Gen:
+    return Gen(link=LinkId(1), station=station, first_cycle=Cycle(cycle), cycles=cycles, stride=cycles, windows=windows,
+               queue_sequence=place, allowance=allowance)  # fmt: skip
+
+
+def scheduled(number: int, place: int, cycle: int, cycles: int, memories: int = 1, windows: int = 1) -> Schedule:
+    return Schedule(link=LinkId(1), schedule=number, queue_sequence=place, first_cycle=Cycle(cycle), cycles=cycles,
+                    stride=cycles, windows=windows, memories=memories, allowance=4)  # fmt: skip
 
 
 def test_master_told_of_a_place_that_it_never_gave_goes_on_counting() -> None:
@@ -128,13 +134,14 @@ def test_window_offered_for_a_second_time_is_not_filled_with_the_heralds_of_the_
     first = EPOCH // CYCLE_NS + 1_000
     end.make_room()
     end.receive(create(1, 1))
-    end.receive(Schedule(link=LinkId(1), schedule=1, queue_sequence=1, first_cycle=Cycle(first), cycles=10, memories=1))
+    end.receive(scheduled(1, 1, first, 10, 1))
     end.receive(gen(first, 10, 1, HIGH))
+    end.run(SECOND_NS // 50)
     [asked] = end.called(AwaitHeralds)
     end.serve(ReleaseLink(LOW, LABEL))
     end.make_room(OTHER)
     end.receive(create(2, 2, OTHER))
-    end.receive(Schedule(link=LinkId(1), schedule=2, queue_sequence=2, first_cycle=Cycle(first), cycles=2, memories=1))
+    end.receive(scheduled(2, 2, first, 2, 1))
     assert end.counted("link.stray_to_itself") == 1  # its Gen: the station has one of this end for that window
     end.result(Heralds(
         request_id=asked.request_id, status=Status.OK, completed_at=DomainTime(0), deliver_at=DomainTime(0),
@@ -152,8 +159,8 @@ def test_schedule_of_more_memories_than_a_reply_can_tell_of_is_cut() -> None:
     first = EPOCH // CYCLE_NS + 1_000
     end.make_room()
     end.receive(create(1, 1))
-    end.receive(Schedule(link=LinkId(1), schedule=1, queue_sequence=1, first_cycle=Cycle(first), cycles=900,
-                         memories=0xFFFF))  # fmt: skip
+    end.receive(scheduled(1, 1, first, 900, 0xFFFF))
+    end.run(SECOND_NS // 50)
     assert [len(attempt.qubits) for attempt in end.called(Attempt)] == [192]
 
 
@@ -163,10 +170,10 @@ def test_more_memories_than_one_call_to_the_device_can_name_are_emptied_in_sever
     end.make_room()
     end.receive(create(1, 1))
     for number in range(1, 28):
-        end.receive(Schedule(link=LinkId(1), schedule=number, queue_sequence=1, first_cycle=Cycle(first), cycles=200,
-                             memories=200))  # fmt: skip
+        end.receive(scheduled(number, 1, first, 200, 200))
         first += 200
-    end.receive(Schedule(link=LinkId(1), schedule=28, queue_sequence=1, first_cycle=Cycle(first), cycles=9, memories=1))
+    end.receive(scheduled(28, 1, first, 9, 1))
+    end.run(SECOND_NS // 10)
     end.serve(ReleaseLink(LOW, LABEL))
     told = [len(release.qubits) for release in end.called(Release)]
     assert sum(told) == 5_000

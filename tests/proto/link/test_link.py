@@ -27,6 +27,7 @@ from qstack.wire.link import (
     Gen,
     Reply,
     ReplyCode,
+    ReplyCopy,
 )
 from tests.proto.circuit import fabric as whole
 
@@ -229,9 +230,10 @@ def test_reply_that_never_comes_revokes_the_pairs_at_the_other_end(deaf: Qna) ->
     lost: list[Any] = []
 
     def drop(source: Qna, destination: Qna, message: Any) -> bool:
-        if isinstance(message, Reply) and destination == deaf and not lost:
-            lost.append(message)
-            return True
+        if isinstance(message, Reply | ReplyCopy) and destination == deaf:
+            if not lost:
+                lost.append(message)
+            return bool(message.first_cycle == lost[0].first_cycle)
         return False
 
     fabric.drop = drop

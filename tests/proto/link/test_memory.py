@@ -37,12 +37,22 @@ def test_room_leaves_what_others_are_owed() -> None:
     assert memories.room(B) == 4
 
 
-def test_share_is_fair_but_never_below_what_is_kept() -> None:
+def test_potential_is_fair_but_never_below_what_is_kept() -> None:
     memories = pool(9)
     memories.keep(A, 7)
     memories.keep(B, 1)
-    assert memories.share(B, 2) == 2  # half of nine would be five, but A is owed seven
-    assert memories.share(A, 2) == 7
+    assert memories.potential(B, 2) == 1  # half of the two that are not kept for A
+    assert memories.potential(A, 2) == 7
+
+
+def test_prospect_counts_what_windows_may_give_back() -> None:
+    memories = pool(4)
+    memories.keep(A, 2)
+    memories.keep(B, 2)
+    taken = memories.offer(A, 4, DomainTime(0))
+    assert len(taken) == 2 and memories.room(A) == 0 and memories.prospect(A) == 2
+    memories.fill(taken[0], 1)
+    assert memories.prospect(A) == 1
 
 
 def test_held_memory_given_back_is_free_once() -> None:

@@ -20,8 +20,10 @@ from qstack.wire.link import (
     CreateRequest,
     Expire,
     Gen,
+    HalfReading,
     HeraldedPair,
     MemoryAdvertisement,
+    Pass,
     Reply,
     ReplyCode,
     Room,
@@ -71,7 +73,7 @@ def open_window(fabric: whole.Fabric) -> Schedule:
 
 def reply(schedule: Schedule, **changes: Any) -> Reply:
     values = dict(link=1, station=THIRD, first_cycle=schedule.first_cycle, code=0, queue_sequence=1,
-                  other_queue_sequence=1, first_sequence=0, pairs=())  # fmt: skip
+                  other_queue_sequence=1, first_sequence=0, granted=20, pairs=())  # fmt: skip
     return Reply(**(values | changes))
 
 
@@ -110,7 +112,8 @@ def test_reply_for_an_unknown_window_is_counted_and_ignored() -> None:
 
 def create(fabric: whole.Fabric, **changes: Any) -> CreateRequest:
     values = dict(create_id=9, link=1, label=LABEL, number=1, deadline=fabric.domain() + 10**9,
-                  room=Room(free=1, schedule=0), stations=(THIRD,))  # fmt: skip
+                  room=Room(free=1, memories=4), local=HalfReading(), remote=HalfReading(),
+                  stations=(THIRD,))  # fmt: skip
     return CreateRequest(**(values | changes))
 
 
@@ -119,7 +122,8 @@ def violations(fabric: whole.Fabric) -> list[tuple[Qna, Any, Qna]]:
     schedule = open_window(fabric)
     next_one = schedule.replace(schedule=schedule.schedule + 1, first_cycle=schedule.first_cycle + 100_000)
     gen = Gen(link=LinkId(1), station=THIRD, first_cycle=schedule.first_cycle, cycles=schedule.cycles,
-              queue_sequence=1, memories=1)  # fmt: skip
+              stride=schedule.stride, windows=schedule.windows, queue_sequence=1,
+              allowance=schedule.allowance)  # fmt: skip
     return [
         (HIGH, create(fabric, queue_sequence=0), LOW),  # the master must give a place
         (LOW, create(fabric, queue_sequence=5), HIGH),  # and only the master
@@ -131,16 +135,19 @@ def violations(fabric: whole.Fabric) -> list[tuple[Qna, Any, Qna]]:
         (HIGH, next_one.replace(memories=0), LOW),
         (HIGH, next_one.replace(first_cycle=schedule.first_cycle), LOW),
         (HIGH, next_one.replace(first_cycle=0), LOW),
-        (HIGH, MemoryAdvertisement(link=LinkId(1), room=Room(free=1, schedule=0)), LOW),
-        (LOW, MemoryAdvertisement(link=LinkId(1), room=Room(free=1, schedule=99)), HIGH),
+        (HIGH, MemoryAdvertisement(link=LinkId(1), room=Room(free=1, memories=4)), LOW),
+        (HIGH, next_one.replace(stride=0, windows=2), LOW),
+        (HIGH, next_one.replace(windows=200), LOW),
         (LOW, gen, HIGH),  # no station
         (THIRD, gen, make_qna(64512, 66)),
         (THIRD, gen.replace(station=LOW), LOW),
         (THIRD, gen, LOW),  # a second one
+        (THIRD, gen.replace(first_cycle=schedule.first_cycle + 100_000, windows=0), LOW),
+        (THIRD, Pass(link=LinkId(1), station=LOW, first_cycle=schedule.first_cycle), LOW),
     ]
 
 
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", range(19))
 def test_violation_is_refused_and_changes_nothing(number: int) -> None:
     fabric = running()
     fabric.run(0.002)
@@ -184,7 +191,8 @@ def test_request_of_the_other_end_that_cannot_be_is_rejected(changes: dict[str, 
 def test_station_answers_a_window_out_of_place() -> None:
     fabric = running()
     place, schedule = fabric.places[THIRD], open_window(fabric)
-    gen = Gen(link=LinkId(1), station=THIRD, first_cycle=schedule.first_cycle, cycles=9, queue_sequence=1, memories=1)
+    gen = Gen(link=LinkId(1), station=THIRD, first_cycle=schedule.first_cycle, cycles=9, stride=9, windows=1,
+              queue_sequence=1, allowance=1)  # fmt: skip
     for first in (schedule.first_cycle + 1, 0, schedule.first_cycle + 10**10):
         place.link.receive(gen.replace(first_cycle=first), sender(LOW), fabric.local(place))
         fabric.settle(place)
@@ -198,7 +206,8 @@ def test_station_tells_both_ends_of_a_mismatch(changes: dict[str, int], code: Re
     fabric = Fabric([LOW, HIGH], stations=[THIRD])
     place = fabric.places[THIRD]
     first = Cycle(fabric.domain() // 10_000 + 1_000)
-    gen = Gen(link=LinkId(1), station=THIRD, first_cycle=first, cycles=9, queue_sequence=1, memories=1)
+    gen = Gen(link=LinkId(1), station=THIRD, first_cycle=first, cycles=9, stride=9, windows=1,
+              queue_sequence=1, allowance=1)  # fmt: skip
     place.link.receive(gen, sender(LOW), fabric.local(place))
     place.link.receive(gen.replace(**changes), sender(HIGH), fabric.local(place))
     fabric.settle(place)
@@ -210,7 +219,8 @@ def test_station_tells_both_ends_of_a_mismatch(changes: dict[str, int], code: Re
 def test_expire_of_an_unknown_window_is_counted_and_ignored() -> None:
     fabric = running()
     place = fabric.places[LOW]
-    place.link.receive(Expire(link=LinkId(1), windows=(Cycle(3),)), sender(HIGH), fabric.local(place))
+    expire = Expire(link=LinkId(1), expected_sequence=0, windows=(Cycle(3),))
+    place.link.receive(expire, sender(HIGH), fabric.local(place))
     fabric.settle(place)
     assert fabric.counters["link.stray_expires"] == 1
 
