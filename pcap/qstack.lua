@@ -511,7 +511,7 @@ values.TrafficClass = { [0] = "BEST_EFFORT", [1] = "HERALD", [2] = "SIGNALLING",
 values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR", [64] = "TWIN", [65] = "CONTROL" }
 flags.HeaderFlag = { { 0x2, "encrypted", "Encrypted" }, { 0x1, "key_phase", "Key phase" } }
 values.ErrorCode = { [0] = "UNSPECIFIED", [1] = "MALFORMED", [2] = "NOT_ALLOWED", [3] = "UNKNOWN_PROTOCOL", [4] = "UNKNOWN_MESSAGE", [5] = "UNKNOWN_CRITICAL_TLV", [6] = "HOP_LIMIT", [7] = "NO_ROUTE", [8] = "UNREACHABLE", [9] = "NO_RESOURCES", [10] = "FIDELITY_UNATTAINABLE", [11] = "TIMEOUT", [12] = "POLICY", [13] = "NO_ENDPOINT", [14] = "EXPIRED", [15] = "SESSION_LOST", [16] = "CANCELLED", [17] = "PAYLOAD_LOST", [18] = "TOO_BIG", [19] = "CONFIRMATION_FAILED", [20] = "NO_TIME" }
-flags.Capability = { { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
+flags.Capability = { { 0x80, "one_way", "One way" }, { 0x40, "encoding", "Encoding" }, { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }
 values.BasisChoice = { [0] = "NONE", [1] = "XZ", [2] = "XYZ", [3] = "CHSH" }
 values.PairKind = { [0] = "KEEP", [1] = "MEASURE", [2] = "PREPARE" }
 values.BellIndex = { [0] = "PHI_PLUS", [1] = "PHI_MINUS", [2] = "PSI_PLUS", [3] = "PSI_MINUS" }

@@ -30,7 +30,9 @@ MAXIMUM_MEMORIES = 1 << 20
 MAXIMUM_PURPOSE = (1 << 16) - 1
 
 Memories = int | tuple[int, ...]
-CapabilityName = Literal["station", "memory", "swap", "purification", "detection", "time-tags"]
+CapabilityName = Literal[
+    "station", "memory", "swap", "purification", "detection", "time-tags", "encoding", "one-way"
+]  # fmt: skip
 Tuning = Annotated[dict[str, dict[str, Any]], about("parameters of protocols, as [tuning.link] lead-ns = 5000000")]
 Address = Annotated[Qna, about("address of a node, AS.NODE", "64512.1")]
 LocatorValue = Annotated[Locator, about("UDP locator, ADDRESS:PORT; the port may be left out when it is 4560",

@@ -6,9 +6,10 @@ from typing import Protocol
 from qstack.base.bell import BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.quantum import heralding
+from qstack.quantum.codes import BlockCode, ParityCode
 from qstack.quantum.heralding import Heralding, Light
 
-__all__ = ["BRIGHTEST", "DoubleClick", "Given", "Scheme", "SingleClick", "Werner"]
+__all__ = ["BRIGHTEST", "DoubleClick", "Encoded", "Given", "OneWay", "Scheme", "SingleClick", "Werner"]
 
 BRIGHTEST = 0.5
 """Above it more light gives no more pairs that are worth having."""
@@ -24,6 +25,10 @@ class Scheme(Protocol):
     @property
     def bright_range(self) -> tuple[float, float]:
         """Least and greatest population that may be chosen."""
+
+    @property
+    def qubits_per_pair(self) -> int:
+        """Physical memories that one pair takes at each end."""
 
     def heralding(self, bright: tuple[float, float], light: Light) -> Heralding:
         """One attempt."""
@@ -46,6 +51,11 @@ class _Plain:
     def bright_range(self) -> tuple[float, float]:
         """Nothing to choose."""
         return 0.0, 0.0
+
+    @property
+    def qubits_per_pair(self) -> int:
+        """One."""
+        return 1
 
     def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
         """At once."""
@@ -102,6 +112,11 @@ class SingleClick:
         if not 0.0 < self.bright_range[0] <= self.bright_range[1] <= BRIGHTEST:
             raise LocalMisuse(f"bright-state populations of {self.bright_range} are not in ]0, {BRIGHTEST}], rising")
 
+    @property
+    def qubits_per_pair(self) -> int:
+        """One."""
+        return 1
+
     def heralding(self, bright: tuple[float, float], light: Light) -> Heralding:
         """One attempt."""
         return heralding.single_click(bright, _seen(self.detection, light), light.clicks, self.visibility)
@@ -124,6 +139,80 @@ class DoubleClick(_Plain):
     def heralding(self, bright: tuple[float, float], light: Light) -> Heralding:
         """One attempt."""
         return heralding.double_click(_seen(self.detection, light), light.clicks, self.visibility)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A link of generation 2: an attempt is a block of `tries` tries of as many parallel links as the code has qubits.
+
+    The two errors are those of the operations that a physical pair goes through (`codes.BlockCode.encoded`).
+    """
+
+    scheme: Scheme
+    code: BlockCode
+    tries: int
+    gate_error: float = 0.0
+    readout_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        heralding.check_probabilities(self.gate_error, self.readout_error)
+        if self.tries <= 0:
+            raise LocalMisuse(f"a block of {self.tries} tries makes no pair")
+
+    @property
+    def bright(self) -> tuple[float, float] | None:
+        """Of the physical links."""
+        return self.scheme.bright
+
+    @property
+    def bright_range(self) -> tuple[float, float]:
+        """Of the physical links."""
+        return self.scheme.bright_range
+
+    @property
+    def qubits_per_pair(self) -> int:
+        """As many as the code has."""
+        return self.code.qubits * self.scheme.qubits_per_pair
+
+    def heralding(self, bright: tuple[float, float], light: Light) -> Heralding:
+        """One block."""
+        pairs = self.scheme.heralding(bright, light)
+        return self.code.encoded(pairs, self.tries, self.gate_error, self.readout_error)
+
+    def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
+        """As of the physical links; what a block waits for its last pair is not in it."""
+        return self.scheme.born_delays_ns(flights_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay(_Plain):
+    """A link of generation 3: one end makes a logical pair and sends its half, of which enough photons arrive or not.
+
+    The first arm leads from the sender to the station, the second from there to the receiver; usually the station is
+    the receiver and has an arm of no length. `detection`: share of photons that gets into the channel and, all having
+    arrived, out of it; `fidelity`: of a logical pair that arrived.
+    """
+
+    code: ParityCode
+    detection: float = 1.0
+    fidelity: float = 1.0
+
+    def __post_init__(self) -> None:
+        heralding.check_probabilities(self.detection, self.fidelity)
+
+    @property
+    def qubits_per_pair(self) -> int:
+        """As many as the code has photons."""
+        return self.code.qubits
+
+    def heralding(self, bright: tuple[float, float], light: Light) -> Heralding:
+        """One logical qubit. Dark counts are no part of this model."""
+        arrived = self.code.arrival(self.detection * light.detection[0] * light.detection[1])
+        return Heralding(arrived, heralding.werner_states(self.fidelity, (BellIndex.PHI_PLUS,)))
+
+    def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
+        """The sender's half is there at once, the other after its flight."""
+        return 0, sum(flights_ns)
 
 
 def _seen(detection: tuple[float, float], light: Light) -> tuple[float, float]:

@@ -51,6 +51,11 @@ class PairSource:
         """Nothing to choose."""
         return 0.0, 0.0
 
+    @property
+    def qubits_per_pair(self) -> int:
+        """One."""
+        return 1
+
     def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
         """When the photons arrive."""
         return flights_ns

@@ -33,6 +33,8 @@ class Capability(IntFlag):
     PURIFICATION = 0x08  # gates between its own qubits, and comparing outcomes
     DETECTION = 0x10  # measures photons that arrive, without a memory
     TIME_TAGS = 0x20  # tells when photons arrived
+    ENCODING = 0x40  # its pairs are logical ones, corrected against errors: repeater of generation 2 or 3
+    ONE_WAY = 0x80  # encoded against loss as well, so that nobody waits for an answer: generation 3
 
 
 class Ipv4Locator(Record):
