@@ -104,7 +104,7 @@ os.chdir(ROOT)
 setup(
     packages=[*find_packages(include=["qstack", "qstack.*"]), "qstack._cext"],
     package_dir={"qstack._cext": "_cext"},
-    package_data={"": ["py.typed", "*.pyi", "*.lua", "*.toml"], "qstack._cext": ["*.pxd"]},
+    package_data={"": ["py.typed", "*.pyi", "*.lua", "*.toml", "*.conf", "*.acl"], "qstack._cext": ["*.pxd"]},
     include_package_data=False,
     ext_modules=extensions(),
     data_files=manual_pages(),

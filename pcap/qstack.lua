@@ -508,7 +508,7 @@ local values = {}
 local flags = {}
 values.Encoding = { [0] = "UNSPECIFIED", [1] = "POLARISATION", [2] = "TIME_BIN", [3] = "DUAL_RAIL", [4] = "SINGLE_RAIL", [5] = "FREQUENCY_BIN" }
 values.TrafficClass = { [0] = "BEST_EFFORT", [1] = "HERALD", [2] = "SIGNALLING", [3] = "MANAGEMENT" }
-values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR", [64] = "TWIN", [65] = "CONTROL" }
+values.Protocol = { [0] = "NONE", [1] = "HEADER", [2] = "SESSION", [3] = "QARP", [4] = "LINK", [5] = "CIRCUIT", [6] = "UNIT", [7] = "ROUTE", [8] = "END", [9] = "PAYLOAD", [10] = "EPR", [64] = "TWIN", [65] = "CONTROL", [66] = "BROKER" }
 flags.HeaderFlag = { { 0x2, "encrypted", "Encrypted" }, { 0x1, "key_phase", "Key phase" } }
 values.ErrorCode = { [0] = "UNSPECIFIED", [1] = "MALFORMED", [2] = "NOT_ALLOWED", [3] = "UNKNOWN_PROTOCOL", [4] = "UNKNOWN_MESSAGE", [5] = "UNKNOWN_CRITICAL_TLV", [6] = "HOP_LIMIT", [7] = "NO_ROUTE", [8] = "UNREACHABLE", [9] = "NO_RESOURCES", [10] = "FIDELITY_UNATTAINABLE", [11] = "TIMEOUT", [12] = "POLICY", [13] = "NO_ENDPOINT", [14] = "EXPIRED", [15] = "SESSION_LOST", [16] = "CANCELLED", [17] = "PAYLOAD_LOST", [18] = "TOO_BIG", [19] = "CONFIRMATION_FAILED", [20] = "NO_TIME" }
 flags.Capability = { { 0x80, "one_way", "One way" }, { 0x40, "encoding", "Encoding" }, { 0x20, "time_tags", "Time tags" }, { 0x10, "detection", "Detection" }, { 0x8, "purification", "Purification" }, { 0x4, "swap", "Swap" }, { 0x2, "memory", "Memory" }, { 0x1, "station", "Station" } }

@@ -14,6 +14,7 @@ __all__ = ["add_pki", "pki"]
 _EXAMPLES = """examples:
   qstackctl pki init --dir ca --as 64512 --urn urn:qkd:madqci       the CA of quantum AS 64512
   qstackctl pki issue 64512.1 --ca ca --out alice --urn urn:qkd:madqci:ccips
+  qstackctl pki service broker --ca ca --out mq --host mq.example   for a broker; without --host: for qtwind
   qstackctl pki issue 64512.1 --out alice                           self-signed, for peers that pin it
   qstackctl pki fingerprint alice/node.pem                          what [[session.pin]] wants
   qstackctl pki show alice/node.pem
@@ -32,6 +33,13 @@ def add_pki(commands: Any) -> None:
     issue.add_argument("qna", metavar="AS.NODE", help="address of the node")
     issue.add_argument("--ca", type=Path, help="folder of the CA; left out: self-signed, to be pinned")
     issue.add_argument("--out", type=Path, required=True, help="folder for node.pem and node.key")
+    service = actions.add_parser("service", help="make key and certificate of a broker or a twin")
+    service.add_argument("name", metavar="NAME", help="its common name, by which a broker's access list knows it")
+    service.add_argument("--ca", type=Path, required=True, help="folder of the CA")
+    service.add_argument("--out", type=Path, required=True, help="folder for service.pem and service.key")
+    service.add_argument("--host", action="append", default=[], help="name or IP address at which it is; repeatable")
+    service.add_argument("--days", type=int, help="days of validity (365)")
+    service.add_argument("--force", action="store_true", help="overwrite files that exist")
     for command, what in ((init, "for which it may issue"), (issue, "that the node may claim")):
         command.add_argument("--urn", action="append", default=[], metavar="URN", help=f"URN prefix {what}; repeatable")
         command.add_argument("--days", type=int, help="days of validity (CA and self-signed 3650, node 365)")
@@ -55,6 +63,8 @@ def pki(options: argparse.Namespace) -> int:
         case "issue":
             qna = parse_qna(options.qna)
             print(files.issue(options.ca, qna, options.out, options.urn, force=options.force, **days))
+        case "service":
+            print(files.issue_service(options.ca, options.name, options.out, options.host, force=options.force, **days))
         case "show":
             _show(files.show(options.certificate), options.json)
         case _:

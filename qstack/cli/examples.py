@@ -34,6 +34,10 @@ _EXAMPLES = {
         "qstackctl pki issue 64512.1 --ca ca --out alice --urn urn:qkd:madqci:ccips",
         "qstackctl pki issue 64512.1 --out alice    # self-signed, for peers that pin it",
     ),
+    "qstackctl pki service": (
+        "qstackctl pki service broker --ca ca --out mosquitto --host mq.example --host 192.0.2.9",
+        "qstackctl pki service qtwind --ca ca --out qtwind",
+    ),
     "qstackctl pki show": ("qstackctl pki show alice/node.pem",),
     "qstackctl pki fingerprint": ("qstackctl pki fingerprint alice/node.pem",),
     "qstackctl wireshark": ("qstackctl wireshark install",),

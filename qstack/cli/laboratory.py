@@ -9,6 +9,8 @@ Laws:
 """
 
 import os
+import pwd
+import shutil
 import socket
 import sys
 import time
@@ -21,10 +23,15 @@ from qstack.base.errors import LocalMisuse
 from qstack.base.ids import as_number, format_qna
 from qstack.cli.namespaces import Namespaces
 from qstack.cli.processes import LabProcess, end_all, exit_code, spawn
+from qstack.config.broker import Broker
 from qstack.config.expansion import (
+    BROKER_HOST,
+    BROKER_NAME,
     OPERATOR_SOCKET,
+    TWIN_NAME,
     TWIN_SOCKET,
     Expansion,
+    broker_cas,
     ca_folder,
     consecutive_addresses,
     expand,
@@ -32,14 +39,15 @@ from qstack.config.expansion import (
     node_folder,
 )
 from qstack.config.loading import load_topology
+from qstack.config.mosquitto import CONFIGURATION_FILE, write_mosquitto
 from qstack.config.topology import TopologyFile
+from qstack.config.value import InputFile
 from qstack.config.writing import to_toml
 from qstack.pki import files as pki
 
 __all__ = ["Laboratory"]
 
 _STATE = "lab.json"
-_TWIN = "qtwind"
 _POLL_S = 0.01
 _RENEW_BEFORE_S = 86_400
 _LOG_TAIL = 12
@@ -63,6 +71,8 @@ class Laboratory:
             raise LocalMisuse(f"{', '.join(running)} still run; qstack-lab down --dir {self.folder} first")
         topology = load_topology(topology_path)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if netns and topology.lab.mqtt_port:
+            raise LocalMisuse("[lab] mqtt-port: no namespace reaches the broker on 127.0.0.1; leave out one of the two")
         namespaces = Namespaces(topology.lab.name, [node.name for node in topology.nodes]) if netns else None
         addresses = (consecutive_addresses(topology, loopback_start(self.folder)) if namespaces is None
                      else namespaces.addresses(topology))  # fmt: skip
@@ -80,7 +90,7 @@ class Laboratory:
         return self.processes()
 
     def _write(self, topology: TopologyFile, expansion: Expansion) -> None:
-        (self.folder / f"{_TWIN}.toml").write_text(to_toml(expansion.twin))
+        (self.folder / f"{TWIN_NAME}.toml").write_text(to_toml(expansion.twin))
         for name, file in expansion.nodes.items():
             (self.folder / f"{name}.toml").write_text(to_toml(file))
         for as_, prefixes in expansion.authorities.items():
@@ -90,6 +100,8 @@ class Laboratory:
                 for node in topology.nodes:  # what the former CA has issued counts no more
                     if as_number(node.qna) == as_:
                         (self.folder / node_folder(node.name) / pki.NODE_CERTIFICATE).unlink(missing_ok=True)
+        if expansion.twin.listen.mqtt is not None:
+            self._write_broker(expansion, expansion.twin.listen.mqtt)
         for node in topology.nodes:
             folder = self.folder / node_folder(node.name)
             urns = tuple(str(urn) for urn in node.urns)
@@ -99,12 +111,28 @@ class Laboratory:
     def _start(self, expansion: Expansion, namespaces: Namespaces | None) -> None:
         for name in expansion.nodes:
             self.socket_of(name).unlink(missing_ok=True)
-        self._spawn(_TWIN, "qstack.daemon.qtwind", [])
+        if expansion.twin.listen.mqtt is not None:
+            configuration = self.folder / node_folder(BROKER_NAME) / CONFIGURATION_FILE
+            self._spawn(BROKER_NAME, [_mosquitto(), "-c", str(configuration)])
+        self._spawn_daemon(TWIN_NAME, "qstack.daemon.qtwind", [])
         for name in expansion.nodes:
-            self._spawn(name, "qstack.daemon.qstackd", [] if namespaces is None else namespaces.prefix(name))
+            self._spawn_daemon(name, "qstack.daemon.qstackd", [] if namespaces is None else namespaces.prefix(name))
 
-    def _spawn(self, name: str, module: str, prefix: list[str]) -> None:
-        command = [*prefix, sys.executable, "-m", module, str(self.folder / f"{name}.toml")]
+    def _write_broker(self, expansion: Expansion, broker: Broker) -> None:
+        """Certificates of broker and twin, by the first CA that there is, and Mosquitto's files."""
+        first = self.folder / ca_folder(next(iter(expansion.authorities)))
+        for name, hosts in ((BROKER_NAME, (BROKER_HOST,)), (TWIN_NAME, ())):
+            pki.issue_service(first, name, self.folder / node_folder(name), hosts, force=True)
+        folder = self.folder / node_folder(BROKER_NAME)
+        cas = [(self.folder / ca_folder(as_) / pki.CA_CERTIFICATE).read_text() for as_ in expansion.authorities]
+        broker_cas(folder).write_text("".join(cas))
+        here = msgspec.structs.replace(broker, ca=InputFile(broker_cas(folder)))
+        write_mosquitto(folder, here, TWIN_NAME, pwd.getpwuid(os.getuid()).pw_name)
+
+    def _spawn_daemon(self, name: str, module: str, prefix: list[str]) -> None:
+        self._spawn(name, [*prefix, sys.executable, "-m", module, str(self.folder / f"{name}.toml")])
+
+    def _spawn(self, name: str, command: list[str]) -> None:
         state = self._state()
         state.processes.append(spawn(name, command, self.folder / f"{name}.log"))
         self._remember(state)
@@ -143,10 +171,13 @@ class Laboratory:
         return self.folder / f"{name}.sock"
 
     def down(self) -> list[str]:
-        """End every process of the laboratory, nodes before the twin; return who had to be killed."""
+        """End every process of the laboratory, nodes before the twin and that before the broker; return who had to be
+        killed."""
         state = self._state()
-        killed = end_all([each for each in state.processes if each.name != _TWIN])
-        killed += end_all([each for each in state.processes if each.name == _TWIN])
+        last = (TWIN_NAME, BROKER_NAME)
+        killed = end_all([each for each in state.processes if each.name not in last])
+        for name in last:
+            killed += end_all([each for each in state.processes if each.name == name])
         if state.netns:
             Namespaces(state.lab, state.nodes).down()
         for path in (*map(self.socket_of, state.nodes), self.folder / TWIN_SOCKET, self.folder / OPERATOR_SOCKET):
@@ -189,6 +220,14 @@ class _State(msgspec.Struct):
     nodes: list[str] = []
     netns: bool = False
     processes: list[LabProcess] = []
+
+
+def _mosquitto() -> str:
+    """Debian keeps it where only root's PATH leads."""
+    found = shutil.which("mosquitto", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
+    if found is None:
+        raise LocalMisuse("mosquitto is not installed. On Debian or Ubuntu: apt-get install mosquitto")
+    return found
 
 
 def _usable(certificate: Path, name: str, prefixes: tuple[str, ...]) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from qstack.base.chance import Chance as ChanceSource
 from qstack.base.ids import AsNumber, Qna, as_number
 from qstack.base.locator import Locator, parse_locator
+from qstack.config.broker import Broker
 from qstack.config.hardware import Werner, expected_states, link_model
 from qstack.config.node import (
     MAXIMUM_PURPOSE,
@@ -39,14 +40,16 @@ from qstack.config.node import (
 )  # fmt: skip
 from qstack.config.topology import LabLink, LabNode, TopologyFile
 from qstack.config.twin import Pace, TwinFile, TwinLink, TwinListen, TwinNode
-from qstack.config.value import InputFile, Seed, SocketPath, UrnPrefix
+from qstack.config.value import BrokerUrl, InputFile, Seed, SocketPath, UrnPrefix
 from qstack.quantum.formulas import Correlations, transpose
 
-__all__ = ["OPERATOR_SOCKET", "TWIN_SOCKET", "Expansion", "ca_folder", "consecutive_addresses", "expand",
-           "loopback_start", "node_folder"]  # fmt: skip
+__all__ = ["BROKER_HOST", "BROKER_NAME", "OPERATOR_SOCKET", "TWIN_NAME", "TWIN_SOCKET", "Expansion", "broker_cas",
+           "ca_folder", "consecutive_addresses", "expand", "loopback_start", "node_folder"]  # fmt: skip
 
+TWIN_NAME, BROKER_NAME = "qtwind", "mosquitto"
 TWIN_SOCKET = "qtwind.sock"
 OPERATOR_SOCKET = "qtwind-operator.sock"
+BROKER_HOST = "127.0.0.1"
 SEGMENT = "lab"
 _CLASSICAL_COST = 1_000  # of a hop without a quantum link, in hops with one
 _SEED_OCTETS = 32
@@ -69,6 +72,11 @@ def ca_folder(as_: int) -> Path:
 def node_folder(name: str) -> Path:
     """Where certificate and key of a node are kept."""
     return Path("pki") / name
+
+
+def broker_cas(folder: Path) -> Path:
+    """The file with the certificates of all CAs of a laboratory, whom its broker believes."""
+    return folder / "cas.pem"
 
 
 def loopback_start(folder: Path) -> IPv4Address:
@@ -106,6 +114,22 @@ class _Plan:
 
     def station(self, link: LabLink) -> str:
         return link.station or link.between[1]
+
+    @property
+    def twin_socket(self) -> SocketPath | None:
+        return None if self.topology.lab.mqtt_port else SocketPath(Path(TWIN_SOCKET))
+
+    def broker(self, service: str | None) -> Broker | None:
+        """The broker as a service sees it that has a certificate of its own, or as a node does."""
+        if not self.topology.lab.mqtt_port:
+            return None
+        own = None if service is None else node_folder(service)
+        return Broker(
+            url=BrokerUrl(BROKER_HOST, self.topology.lab.mqtt_port), device=self.topology.lab.name,
+            ca=InputFile(broker_cas(node_folder(BROKER_NAME))),
+            certificate=None if own is None else InputFile(own / "service.pem"),
+            key=None if own is None else InputFile(own / "service.key"),
+        )  # fmt: skip
 
     def locator(self, name: str) -> Locator:
         address = self._addresses[name]
@@ -175,7 +199,7 @@ def _node_file(plan: _Plan, node: LabNode) -> NodeFile:
         routes=tuple(_routes(plan, node)),
         endpoints=tuple(Endpoint(prefix=urn, users=lab.users) for urn in node.urns),
         purposes=(Purpose(first=1, last=MAXIMUM_PURPOSE, users=lab.users),) if links else (),
-        twin=Device(socket=SocketPath(Path(TWIN_SOCKET))),
+        twin=Device(socket=plan.twin_socket, mqtt=plan.broker(None)),
         chance=plan.seed(name),
         log=plan.topology.log,
         capture=Capture(file=Path(f"{name}.pcapng")) if lab.capture else None,
@@ -252,7 +276,8 @@ def _twin_file(plan: _Plan, nodes: Mapping[str, NodeFile]) -> TwinFile:
         for n, link in plan.links
     ]  # fmt: skip
     return TwinFile(
-        listen=TwinListen(socket=SocketPath(Path(TWIN_SOCKET)), operator=SocketPath(Path(OPERATOR_SOCKET))),
+        listen=TwinListen(socket=plan.twin_socket, mqtt=plan.broker(TWIN_NAME),
+                          operator=SocketPath(Path(OPERATOR_SOCKET))),
         time=Pace(pace=plan.topology.lab.pace),
         nodes=tuple(devices),
         links=tuple(links),

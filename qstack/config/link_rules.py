@@ -9,7 +9,7 @@ from qstack.config.problem import Problem, shown
 from qstack.config.rule import repeated
 from qstack.quantum.formulas import fidelity
 
-__all__ = ["check_cutoff", "check_links", "check_memories"]
+__all__ = ["check_cutoff", "check_device", "check_links", "check_memories"]
 
 _CORRELATIONS = 16
 
@@ -32,6 +32,20 @@ def check_links(
     if (links or stations) and twin is None:
         remedy = 'add [twin] socket = "qtwind.sock"'
         yield Problem("$.twin", "(missing)", "there are links but no quantum device", remedy)
+
+
+def check_device(twin: Device | None) -> Iterator[Problem]:
+    """One way to the device."""
+    if twin is None:
+        return
+    remedy = 'write either socket = "qtwind.sock" or [twin.mqtt]'
+    if twin.socket is None and twin.mqtt is None:
+        yield Problem("$.twin.socket", "(missing)", "there is no way to the device", remedy)
+    elif twin.socket is not None and twin.mqtt is not None:
+        yield Problem("$.twin.socket", shown(str(twin.socket)), "is a second way to the device", remedy)
+    if twin.mqtt is not None and (twin.mqtt.certificate is None) != (twin.mqtt.key is None):
+        remedy = "write both, or neither to use those of [session]"
+        yield Problem("$.twin.mqtt", "(certificate, key)", "one of the two is missing", remedy)
 
 
 def _check_link(path: str, own: Qna, near: set[Qna], link: Link) -> Iterator[Problem]:

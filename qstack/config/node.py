@@ -7,6 +7,7 @@ from msgspec import field
 
 from qstack.base.ids import PurposeId, Qna, QubitId, format_qna
 from qstack.base.locator import Locator
+from qstack.config.broker import Broker
 from qstack.config.place import DEFAULT_CONTROL
 from qstack.config.value import (
     Fingerprint,
@@ -187,10 +188,18 @@ class Purpose(Section):
 
 
 class Device(Section):
-    """The quantum device, here the digital twin."""
+    """The quantum device, here the digital twin: on this machine at a socket, on another one behind a broker."""
 
-    socket: Annotated[SocketPath, about("Unix socket of the device", "/run/qstack/qtwind.sock")]
+    socket: Annotated[SocketPath | None, about("Unix socket of the device", "/run/qstack/qtwind.sock")] = None
+    mqtt: Broker | None = None
     patience_s: Annotated[float, about("how long to wait for the device at the start, in s", 10.0, ge=0.0)] = 10.0
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        if self.mqtt is not None:
+            return f"mqtts://{self.mqtt.url.host}:{self.mqtt.url.port}, device {self.mqtt.device}"
+        return str(self.socket)
 
 
 class Clock(Section):

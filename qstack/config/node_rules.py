@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from qstack.base.ids import Qna, as_number, format_qna
 from qstack.base.locator import Locator
-from qstack.config.link_rules import check_cutoff, check_links, check_memories
+from qstack.config.link_rules import check_cutoff, check_device, check_links, check_memories
 from qstack.config.node import Endpoint, Listen, Neighbour, Own, Purpose, Route, Segment, Session
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import Rule, repeated
@@ -153,6 +153,7 @@ NODE_RULES = (
     Rule(("node", "session"), _check_session),
     Rule(("node", "listen", "segments", "neighbours"), _check_neighbours),
     Rule(("node", "neighbours", "links", "stations", "twin"), check_links),
+    Rule(("twin",), check_device),
     Rule(("links",), check_memories),
     Rule(("links", "tuning"), check_cutoff),
     Rule(("node", "neighbours", "routes"), _check_routes),

@@ -26,6 +26,8 @@ class Laboratory(Section):
                          "left out", "239.64.64.1:4560")] = None  # fmt: skip
     users: Annotated[Users, about('users who may serve the endpoints, or "any"', "any")] = Users(None)
     pace: Annotated[float, about("how many seconds a simulated second takes", 1.0, ge=0.0)] = 1.0
+    mqtt_port: Annotated[int | None, about("TCP port on 127.0.0.1 of a broker (Mosquitto) that is started to carry the "
+                         "primitives; a Unix socket does when left out", 8883, ge=1, le=65535)] = None  # fmt: skip
     capture: Annotated[bool, about("whether each node writes NODE.pcapng", True)] = False
 
 

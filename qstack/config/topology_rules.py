@@ -11,7 +11,7 @@ from qstack.config.topology import Domain, LabLink, LabNode, Laboratory
 
 __all__ = ["RESERVED_NAMES", "TOPOLOGY_RULES"]
 
-RESERVED_NAMES = frozenset({"qtwind", "lab", "pki"})
+RESERVED_NAMES = frozenset({"qtwind", "mosquitto", "lab", "pki"})
 """Names that the laboratory's own files have."""
 
 

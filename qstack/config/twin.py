@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import field
 
 from qstack.base.ids import Qna
+from qstack.config.broker import Broker
 from qstack.config.hardware import ArmDelays, Hardware, Memory, Werner
 from qstack.config.node import Address, Chance, Log, MaxError, Mode
 from qstack.config.value import Permissions, Section, SocketPath, Users, about
@@ -13,9 +14,11 @@ __all__ = ["Pace", "TwinFile", "TwinLink", "TwinListen", "TwinNode"]
 
 
 class TwinListen(Section):
-    """Where hosts reach their devices."""
+    """Where hosts reach their devices: those on this machine at a socket, others behind a broker."""
 
-    socket: Annotated[SocketPath, about("Unix socket for the daemons of the nodes", "/run/qstack/qtwind.sock")]
+    socket: Annotated[SocketPath | None, about("Unix socket for the daemons of the nodes",
+                                               "/run/qstack/qtwind.sock")] = None  # fmt: skip
+    mqtt: Broker | None = None
     operator: Annotated[SocketPath | None, about("Unix socket for operators, who may look at true states; none when "
                         "left out", "/run/qstack/qtwind-operator.sock")] = None  # fmt: skip
     mode: Mode = Permissions(0o660)

@@ -12,7 +12,15 @@ __all__ = ["TWIN_RULES"]
 
 
 def _check_listen(listen: TwinListen) -> Iterator[Problem]:
-    if listen.operator == listen.socket:
+    if listen.socket is None and listen.mqtt is None:
+        remedy = 'write socket = "qtwind.sock", or [listen.mqtt]'
+        yield Problem("$.listen", "(empty)", "no node can reach its device", remedy)
+    if listen.mqtt is not None:
+        for name in ("certificate", "key"):
+            if getattr(listen.mqtt, name) is None:
+                remedy = f"write {name}; qstackctl pki service makes it"
+                yield Problem(f"$.listen.mqtt.{name}", "(missing)", "has to be said", remedy)
+    if listen.operator is not None and listen.operator == listen.socket:
         remedy = "give operators a socket of their own"
         yield Problem("$.listen.operator", shown(str(listen.operator)), "is the socket of the nodes", remedy)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NewType, dataclass_transform
+from typing import Any, NamedTuple, NewType, dataclass_transform
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,8 +22,8 @@ from qstack.wire.protocols import UDP_PORT
 from qstack.wire.urn import Urn, parse_urn
 
 __all__ = [
-    "FORMS", "SOCKET_PATH_OCTETS", "Fingerprint", "Form", "HostAddress", "InputFile", "Permissions", "Section", "Seed",
-    "SocketPath", "UrnPrefix", "Users", "about",
+    "FORMS", "MQTT_PORT", "SOCKET_PATH_OCTETS", "BrokerUrl", "Fingerprint", "Form", "HostAddress", "InputFile",
+    "Permissions", "Section", "Seed", "SocketPath", "UrnPrefix", "Users", "about",
 ]  # fmt: skip
 
 UrnPrefix = NewType("UrnPrefix", Urn)  # whole labels of a name, no components
@@ -34,6 +35,9 @@ Permissions = NewType("Permissions", int)  # of a file, 0..0o777
 
 SOCKET_PATH_OCTETS = 107
 """Of a Unix socket's path (unix(7): sun_path has 108 octets, the last one zero)."""
+
+MQTT_PORT = 8883
+"""Of MQTT over TLS (IANA: secure-mqtt)."""
 
 _FINGERPRINT_OCTETS = 32
 _SEED_OCTETS = 64  # longest key of BLAKE2b
@@ -54,6 +58,13 @@ class Seed(bytes):
 
     def __repr__(self) -> str:
         return "Seed(...)"
+
+
+class BrokerUrl(NamedTuple):
+    """Where an MQTT broker is: always over TLS."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,23 @@ def _read_host(value: Any, folder: Path) -> HostAddress:
         return HostAddress(str(ip_address(_text(value))))
     except ValueError as error:
         raise LocalMisuse("is not an IP address") from error
+
+
+def _read_broker(value: Any, folder: Path) -> BrokerUrl:
+    try:
+        parts = urlsplit(_text(value))
+        port = parts.port or MQTT_PORT
+    except ValueError as error:
+        raise LocalMisuse(f"is no address of a broker: {error}") from error
+    if parts.scheme == "mqtt":
+        raise LocalMisuse("would carry primitives in the clear: TLS is needed, mqtts://")
+    if parts.scheme != "mqtts" or not parts.hostname or parts.username or parts.path or parts.query or parts.fragment:
+        raise LocalMisuse("is no address of a broker, mqtts://HOST:PORT")
+    return BrokerUrl(parts.hostname, port)
+
+
+def _write_broker(url: BrokerUrl) -> str:
+    return f"mqtts://[{url.host}]:{url.port}" if ":" in url.host else f"mqtts://{url.host}:{url.port}"
 
 
 def _read_prefix(value: Any, folder: Path) -> UrnPrefix:
@@ -187,6 +215,7 @@ FORMS: dict[Any, Form] = {
     Qna: Form("address", _read_qna, format_qna),
     Locator: Form("locator", _read_locator, str),
     HostAddress: Form("IP address", _read_host, str),
+    BrokerUrl: Form("broker", _read_broker, _write_broker),
     UrnPrefix: Form("URN prefix", _read_prefix, str),
     Path: Form("file", _read_path, str),
     InputFile: Form("file", _read_input, str),

@@ -13,10 +13,13 @@ import trio
 
 from qstack.base.errors import LocalMisuse
 from qstack.base.time import Timescale
+from qstack.config.broker import Broker
 from qstack.config.node import NodeFile
+from qstack.daemon.device_broker import DeviceBroker
 from qstack.daemon.driver import Driver
 from qstack.daemon.notify import notify
 from qstack.io.device import DeviceClient, connect_device
+from qstack.io.mqtt import BrokerAddress
 from qstack.wire.twin import Attached
 from qstack.wire.value import Message
 
@@ -34,8 +37,12 @@ class DeviceKeeper:
     ) -> None:  # fmt: skip
         assert file.twin is not None
         self._file = file
-        self._socket = file.twin.socket
         self._logger = logger
+        self._broker: DeviceBroker | None = None
+        self._place = file.twin.place
+        if file.twin.mqtt is not None:
+            address = _address(file, file.twin.mqtt)
+            self._broker = DeviceBroker(address, file.twin.mqtt.device, file.node.qna, logger)
         self._timescale = timescale
         self._deliver = deliver
         self._client: DeviceClient | None = None
@@ -46,13 +53,16 @@ class DeviceKeeper:
         assert self._client is not None
         return self._client.attached
 
-    async def attach(self) -> None:
-        """For the first time. Raises `LocalMisuse` when the device does not answer in time, or does not fit."""
+    async def attach(self, nursery: trio.Nursery) -> None:
+        """For the first time; what keeps the way to the device runs in `nursery`. Raises `LocalMisuse` when the device
+        does not answer in time, or does not fit."""
         assert self._file.twin is not None
+        if self._broker is not None:
+            nursery.start_soon(self._broker.run)
         self._client = await self._connect(self._file.twin.patience_s)
         wanted = max((number + 1 for numbers in self._file.memories for number in numbers), default=0)
         if self.attached.qubits < wanted:
-            raise LocalMisuse(f"the device at {self._socket} has {self.attached.qubits} memories, and [[link]] names "
+            raise LocalMisuse(f"the device at {self._place} has {self.attached.qubits} memories, and [[link]] names "
                               f"{wanted}: correct memories there, or qubits of the node in qtwind's file")  # fmt: skip
 
     async def run(self, driver: Driver) -> None:
@@ -62,7 +72,7 @@ class DeviceKeeper:
         while True:
             await self._client.run()
             driver.detach()
-            self._logger.warning("the device has gone, and with it all quantum states", socket=str(self._socket))
+            self._logger.warning("the device has gone, and with it all quantum states", device=self._place)
             notify("STATUS=waiting for the quantum device")
             client = await self._connect_again()
             self._check_kind(client.attached)
@@ -72,7 +82,11 @@ class DeviceKeeper:
             notify("STATUS=")
 
     async def _connect(self, patience_s: float) -> DeviceClient:
-        return await connect_device(self._socket, self._file.node.qna, self._timescale, self._deliver, patience_s)
+        if self._broker is not None:
+            return await self._broker.connect(self._timescale, self._deliver, patience_s)
+        assert self._file.twin is not None and self._file.twin.socket is not None
+        socket = self._file.twin.socket
+        return await connect_device(socket, self._file.node.qna, self._timescale, self._deliver, patience_s)
 
     async def _connect_again(self) -> DeviceClient:
         told = ""
@@ -89,5 +103,11 @@ class DeviceKeeper:
         for name in ("qubits", "memories", "operations"):
             before, now = getattr(self.attached, name), getattr(new, name)
             if before != now:
-                raise LocalMisuse(f"the device at {self._socket} is another one now ({name} was {before}, is {now}): "
+                raise LocalMisuse(f"the device at {self._place} is another one now ({name} was {before}, is {now}): "
                                   "start the daemon anew")  # fmt: skip
+
+
+def _address(file: NodeFile, broker: Broker) -> BrokerAddress:
+    """With the node's own certificate where the broker wants no other."""
+    certificate, key = broker.certificate or file.session.certificate, broker.key or file.session.key
+    return BrokerAddress(broker.url.host, broker.url.port, broker.ca, certificate, key)

@@ -60,7 +60,7 @@ class NodeProcess:
             self.logger.warning("session keys are logged", file=str(self.file.session.key_log))
         with self._stopping:
             async with trio.open_nursery() as nursery:
-                await self._attach()
+                await self._attach(nursery)
                 driver = self._make_driver(ports, segments, capture)
                 nursery.start_soon(self._watch_certificates, driver)
                 if self._device is not None:
@@ -119,7 +119,7 @@ class NodeProcess:
 
         return stop
 
-    async def _attach(self) -> None:
+    async def _attach(self, nursery: trio.Nursery) -> None:
         if self.file.twin is None:
             return
         timescale = sample_timescale(self.file.clock.max_error_ns)
@@ -128,7 +128,7 @@ class NodeProcess:
             lambda: self.driver.node.timescale if self.driver is not None else timescale,
             lambda result: self.driver.deliver(result) if self.driver is not None else None,
         )  # fmt: skip
-        await self._device.attach()
+        await self._device.attach(nursery)
 
     @property
     def _attached(self) -> Attached | None:

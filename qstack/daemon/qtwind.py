@@ -6,19 +6,25 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 import trio
 
 from qstack import __version__
 from qstack.base.chance import Chance
-from qstack.base.errors import QstackError
+from qstack.base.errors import LocalMisuse, QstackError
 from qstack.base.ids import LinkId, Qna
+from qstack.config.broker import Broker
 from qstack.config.hardware import link_model, memory_model
 from qstack.config.loading import load_twin
+from qstack.config.mosquitto import write_mosquitto
 from qstack.config.twin import TwinFile
 from qstack.daemon.log import configure_log
 from qstack.daemon.notify import notify
+from qstack.daemon.twin_broker import TwinBroker
 from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
+from qstack.io.mqtt import BrokerAddress
+from qstack.pki.files import common_name
 from qstack.quantum.hardware import LinkHardware
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
@@ -39,6 +45,8 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("configuration", type=Path, metavar="FILE", help="configuration (qstack.toml(5))")
     parser.add_argument("--check-config", action="store_true", help="check the configuration and end: 0 good, 1 not")
+    parser.add_argument("--broker-config", type=Path, metavar="DIR",
+                        help="write Mosquitto's files for the broker of [listen.mqtt] there, and end")  # fmt: skip
     parser.add_argument("--version", action="version", version=f"qtwind {__version__}")
     return parser
 
@@ -48,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         file = load_twin(options.configuration)
+        if options.broker_config is not None:
+            return _write_broker(file, options.broker_config)
         twin = make_twin(file)
         if options.check_config:
             print(f"{options.configuration}: good")
@@ -56,6 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
     except QstackError as error:
         print(f"qtwind: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _write_broker(file: TwinFile, folder: Path) -> int:
+    if file.listen.mqtt is None:
+        raise LocalMisuse("the configuration names no broker: add [listen.mqtt]")
+    assert file.listen.mqtt.certificate is not None  # TWIN_RULES
+    for path in write_mosquitto(folder, file.listen.mqtt, common_name(file.listen.mqtt.certificate)):
+        print(path)
     return 0
 
 
@@ -82,12 +101,17 @@ def admission(file: TwinFile) -> Callable[[int], frozenset[Qna]]:
 
 
 async def _run(file: TwinFile, twin: Twin) -> None:
-    logger = configure_log(file.log.level, file.log.format).bind(twin=str(file.listen.socket))
+    mqtt = file.listen.mqtt
+    name = file.listen.socket or (mqtt and mqtt.device)
+    logger = configure_log(file.log.level, file.log.format).bind(twin=str(name))
     server = TwinServer(twin, file.time.max_error_ns)
+    broker = None if mqtt is None else _broker(file, mqtt, server, logger)
     ours: list[Path] = []
     try:
-        nodes, operators = listen(file.listen.socket, file.listen.mode), None
-        ours.append(file.listen.socket)
+        nodes, operators = None, None
+        if file.listen.socket is not None:
+            nodes = listen(file.listen.socket, file.listen.mode)
+            ours.append(file.listen.socket)
         if file.listen.operator is not None:
             operators = listen(file.listen.operator, 0o600)
             ours.append(file.listen.operator)
@@ -95,15 +119,25 @@ async def _run(file: TwinFile, twin: Twin) -> None:
             await nursery.start(_watch_signals, nursery.cancel_scope)
             logger.info("ready", nodes=len(file.nodes), links=len(file.links))
             notify("READY=1")
-            nursery.start_soon(serve_socket, server, nodes, admission(file))
+            if nodes is not None:
+                nursery.start_soon(serve_socket, server, nodes, admission(file))
             if operators is not None:
                 nursery.start_soon(serve_socket, server, operators, None)
+            if broker is not None:
+                nursery.start_soon(broker.run)
             await server.run()
     finally:
         for path in ours:
             path.unlink(missing_ok=True)
         statistics = twin.statistics
         logger.info("stopped", statistics=repr(statistics))
+
+
+def _broker(file: TwinFile, mqtt: Broker, server: TwinServer, logger: structlog.stdlib.BoundLogger) -> TwinBroker:
+    assert mqtt.certificate is not None and mqtt.key is not None  # TWIN_RULES
+    address = BrokerAddress(mqtt.url.host, mqtt.url.port, mqtt.ca, mqtt.certificate, mqtt.key)
+    nodes = frozenset(each.qna for each in file.nodes)
+    return TwinBroker(server, address, mqtt.device, nodes, f"qtwind-{mqtt.device}", logger)
 
 
 async def _watch_signals(

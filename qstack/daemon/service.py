@@ -145,7 +145,7 @@ class Operators:
             return None
         lateness = device.lateness
         return replies.Device(
-            socket=str(file.twin.socket), identity=f"{device.attached.identity:016x}", qubits=device.attached.qubits,
+            socket=file.twin.place, identity=f"{device.attached.identity:016x}", qubits=device.attached.qubits,
             secret=bool(device.attached.secret), results=lateness.results, late_results=lateness.late,
             worst_lateness_ns=lateness.worst_ns,
         )  # fmt: skip

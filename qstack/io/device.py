@@ -7,7 +7,8 @@ Laws:
   counted with its lateness.
 * Every request is answered: those that a device leaves open when it goes are answered by `Refused` (NOT_ATTACHED).
 
-How messages reach the device is a `Carrier`'s business: a Unix socket here, a broker in `daemon.device_broker`.
+How messages reach the device is a `Carrier`'s business: a Unix socket here, a broker in `daemon.device_broker`. What a
+device has to do for its hosts is told in rfc_notes/twin.md, section 10.
 """
 
 import socket

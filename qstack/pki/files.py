@@ -1,6 +1,7 @@
 """Certificates and keys on disk.
 
-A CA directory holds `ca.pem` and `ca.key`, a node directory `node.pem` and `node.key`. Keys are unencrypted PKCS #8
+A CA directory holds `ca.pem` and `ca.key`, a node directory `node.pem` and `node.key`, that of a broker or a twin
+`service.pem` and `service.key`. Keys are unencrypted PKCS #8
 (PEM), readable by their owner alone (0600); what exists is not overwritten unless `force` says so. The functions behind
 `qstackctl pki`; everything raised is `LocalMisuse` with the path.
 """
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from qstack.base.errors import LocalMisuse, PeerViolation
 from qstack.base.ids import Qna, format_qna
@@ -27,11 +29,13 @@ from qstack.pki.issuing import CA_DAYS, NODE_DAYS, Credential
 from qstack.pki.profile import CaNames, NodeNames, fingerprint_of, read_ca, read_node
 from qstack.pki.trust import TrustAnchor, make_anchor
 
-__all__ = ["CA_CERTIFICATE", "CA_KEY", "NODE_CERTIFICATE", "NODE_KEY", "fingerprint", "init_ca", "issue",
-           "issue_pinned", "load_anchor", "load_credential", "load_node", "show"]  # fmt: skip
+__all__ = ["CA_CERTIFICATE", "CA_KEY", "NODE_CERTIFICATE", "NODE_KEY", "SERVICE_CERTIFICATE", "SERVICE_KEY",
+           "common_name", "fingerprint", "init_ca", "issue", "issue_pinned", "issue_service",
+           "load_anchor", "load_credential", "load_node", "show"]  # fmt: skip
 
 CA_CERTIFICATE, CA_KEY = "ca.pem", "ca.key"
 NODE_CERTIFICATE, NODE_KEY = "node.pem", "node.key"
+SERVICE_CERTIFICATE, SERVICE_KEY = "service.pem", "service.key"
 PathLike = str | os.PathLike[str]
 
 
@@ -59,6 +63,24 @@ def issue_pinned(
     """Make key and self-signed certificate of a node in directory `out`, for peers that pin its fingerprint."""
     made = issuing.self_signed_node(qna, urn_prefixes, now_unix_s=_now(), days=days)
     return _store(made, Path(out), NODE_CERTIFICATE, NODE_KEY, force)
+
+
+def issue_service(
+    ca_directory: PathLike, name: str, out: PathLike, hosts: Iterable[str] = (), *, days: int = NODE_DAYS,
+    force: bool = False,
+) -> Path:  # fmt: skip
+    """Make key and certificate of what is no node: a broker at `hosts`, a twin. Gives the path of the certificate."""
+    ca = load_credential(Path(ca_directory) / CA_CERTIFICATE, Path(ca_directory) / CA_KEY)
+    made = issuing.issue_service(ca, name, hosts, now_unix_s=_now(), days=days)
+    return _store(made, Path(out), SERVICE_CERTIFICATE, SERVICE_KEY, force)
+
+
+def common_name(path: PathLike) -> str:
+    """The common name of a certificate's subject. Raises `LocalMisuse` when it has none, or several."""
+    found = _load_certificate(path).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(found) != 1:
+        raise LocalMisuse(f"{os.fspath(path)}: has {len(found)} common names, not one")
+    return str(found[0].value)
 
 
 def fingerprint(path: PathLike) -> str:

@@ -1,8 +1,10 @@
 """Making certificates of the profile, in memory. The present is an argument; keys come from the library."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -12,12 +14,14 @@ from qstack.base.errors import LocalMisuse
 from qstack.base.ids import Qna, as_number, format_qna
 from qstack.pki.profile import AS_SCHEME, QNA_SCHEME, canonical_prefix, covers, read_ca
 
-__all__ = ["CA_DAYS", "NODE_DAYS", "Credential", "issue_node", "make_ca", "self_signed_node"]
+__all__ = ["CA_DAYS", "NODE_DAYS", "Credential", "issue_node", "issue_service", "make_ca", "self_signed_node"]
 
 CA_DAYS = 3_650
 NODE_DAYS = 365
 CLOCK_SKEW = timedelta(hours=1)
 """A certificate begins to count this long before it is made, for peers whose clock is behind."""
+
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 
 Validity = tuple[datetime, datetime]
 
@@ -62,6 +66,43 @@ def issue_node(
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.private_key.public_key())
     builder = builder.add_extension(authority, critical=False)
     return Credential(builder.sign(ca.private_key, None), key)
+
+
+def issue_service(
+    ca: Credential, name: str, hosts: Iterable[str] = (), *, now_unix_s: int, days: int = NODE_DAYS
+) -> Credential:
+    """A new certificate and key for what is no node and speaks TLS with nodes: a broker at `hosts` (names or IP
+    addresses), or a twin. Its common name is `name`; no node takes it for one of its peers.
+
+    Raises `LocalMisuse` for a name that could be taken for a node's or that no access list can hold.
+    """
+    if not _SERVICE_NAME.fullmatch(name):
+        raise LocalMisuse(f"{name!r} is no name of a service: letters, digits, dots and hyphens, at most 64")
+    key = Ed25519PrivateKey.generate()
+    scope, (begin, end) = read_ca(ca.certificate), _validity(now_unix_s, days)
+    both_ends = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_common_name(name)).issuer_name(_common_name(f"{AS_SCHEME}{scope.as_number}"))
+        .public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(begin).not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(certificates=False), critical=True)
+        .add_extension(both_ends, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.private_key.public_key()), critical=False)
+    )  # fmt: skip
+    names = [_host_name(host) for host in hosts]
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return Credential(builder.sign(ca.private_key, None), key)
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def self_signed_node(qna: Qna, urn_prefixes: Iterable[str] = (), *, now_unix_s: int, days: int = CA_DAYS) -> Credential:

@@ -141,6 +141,11 @@ class Twin:
     # ---- seen by operators ----
 
     @property
+    def identity(self) -> int:
+        """64 bits, others after the states have been lost."""
+        return self._identity
+
+    @property
     def statistics(self) -> TwinStatistics:
         """A copy of the counters."""
         return replace(self._statistics)

@@ -25,3 +25,4 @@ class Protocol(IntEnum):
     EPR = 10  # sockets of applications on a link
     TWIN = 64  # device primitives, on Unix sockets
     CONTROL = 65  # applications to the daemon, on Unix sockets
+    BROKER = 66  # device primitives in MQTT messages

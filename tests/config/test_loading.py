@@ -15,6 +15,8 @@ from qstack.proto.link.params import LinkParameters
 from qstack.proto.qarp.params import QarpParameters
 from tests.config.files import NODE, TOPOLOGY, TWIN, write
 
+BROKER = '[twin.mqtt]\nurl = "mqtts://mq"\ndevice = "lab"\nca = "ca.pem"'
+
 
 def refused(folder: Path, text: str, load=load_node) -> list[tuple[str, str]]:  # type: ignore[no-untyped-def]
     """Paths and whole lines of all problems of a file."""
@@ -54,6 +56,14 @@ def test_node_file_seed_is_never_shown(tmp_path: Path) -> None:
 
 def test_memories_that_are_only_counted_avoid_those_that_are_named(tmp_path: Path) -> None:
     assert load_node(write(tmp_path, NODE)).memories == ((0, 2, 3, 4), (1, 7))
+
+
+def test_device_behind_a_broker_is_read(tmp_path: Path) -> None:
+    mqtt = 'url = "mqtts://[2001:db8::1]"\ndevice = "lab"\nca = "ca.pem"'
+    node = load_node(write(tmp_path, NODE.replace('socket = "qtwind.sock"', f"[twin.mqtt]\n{mqtt}")))
+    assert node.twin is not None and node.twin.mqtt is not None
+    assert node.twin.mqtt.url == ("2001:db8::1", 8883)
+    assert (node.twin.mqtt.ca, node.twin.mqtt.key) == (tmp_path / "ca.pem", None)
 
 
 def test_twin_file_whole_is_read(tmp_path: Path) -> None:
@@ -160,6 +170,12 @@ def test_unknown_key_near_a_known_one_is_guessed(tmp_path: Path) -> None:
         ('users = [1000, "root"]', 'users = "all"', "$.endpoint[0].users", "any"),
         ('[twin]\nsocket = "qtwind.sock"', "", "$.twin", "[twin] socket"),
         ('socket = "qtwind.sock"', f'socket = "{"x" * 120}"', "$.twin.socket", "107"),
+        ('socket = "qtwind.sock"', "", "$.twin.socket", "[twin.mqtt]"),
+        ('[chance]', f"{BROKER}\n[chance]", "$.twin.socket", "second way"),
+        ('socket = "qtwind.sock"', BROKER + '\nkey = "node.key"', "$.twin.mqtt", "both, or neither"),
+        ('socket = "qtwind.sock"', BROKER.replace("mqtts:", "mqtt:"), "$.twin.mqtt.url", "in the clear"),
+        ('socket = "qtwind.sock"', BROKER.replace("mqtts://mq", "mq:8883"), "$.twin.mqtt.url", "mqtts://HOST:PORT"),
+        ('socket = "qtwind.sock"', BROKER.replace("lab", "a/b"), "$.twin.mqtt.device", "matching"),
         ('seed = "00ff"', 'seed = "0"', "$.chance.seed", "hexadecimal"),
         ("[twin]", '[log]\nlevel = "loud"\n[twin]', "$.log.level", "debug, info"),
         ("[twin]", '[control]\nmode = "0888"\n[twin]', "$.control.mode", "octal"),
@@ -213,6 +229,9 @@ def test_prefix_of_a_node_to_which_there_is_no_way_is_refused(tmp_path: Path) ->
         ('"werner", fidelity = 0.9', '"double-click", detection = [0.0, 0.5]', "$.link[0].model", "raise"),
         ("[[node]]", '[time]\npace = -1\n[[node]]', "$.time.pace", ">= 0"),
         ('socket = "qtwind.sock"', 'socket = "s"\noperator = "s"', "$.listen.operator", "of their own"),
+        ('socket = "qtwind.sock"', "", "$.listen", "no node can reach"),
+        ('socket = "qtwind.sock"', '[listen.mqtt]\nurl = "mqtts://mq"\ndevice = "lab"\nca = "ca.pem"',
+         "$.listen.mqtt.certificate", "qstackctl pki service"),
     ],
 )  # fmt: skip
 def test_twin_file_with_a_fault_tells_path_and_remedy(
@@ -226,6 +245,7 @@ def test_twin_file_with_a_fault_tells_path_and_remedy(
     ("old", "new", "path", "words"),
     [
         ('name = "alice"', 'name = "qtwind"', "$.node[0].name", "own files"),
+        ('name = "alice"', 'name = "mosquitto"', "$.node[0].name", "own files"),
         ('name = "alice"', 'name = "Alice!"', "$.node[0].name", "matching"),
         ('name = "bob"', 'name = "alice"', "$.node[1].name", "$.node[0].name"),
         ('urn = ["urn:qkd:b"]', 'urn = ["urn:QKD:a"]', "$.node[1].urn[0]", "$.node[0].urn[0]"),

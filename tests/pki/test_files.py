@@ -90,3 +90,20 @@ def test_files_what_is_wrong_is_told_with_its_path(ca: Path, tmp_path: Path) -> 
     with pytest.raises(LocalMisuse, match="is not a URN prefix"):
         files.init_ca(tmp_path / "other", 1, ["madqci"])
     assert not (tmp_path / "other").exists()
+
+
+def test_files_service_is_known_by_its_common_name_and_is_no_node(ca: Path, tmp_path: Path) -> None:
+    certificate = files.issue_service(ca, "broker.lab", tmp_path / "mq", ["127.0.0.1", "mq.example"])
+    assert certificate == tmp_path / "mq" / "service.pem"
+    assert mode(tmp_path / "mq" / "service.key") == 0o600
+    assert files.common_name(certificate) == "broker.lab"
+    with pytest.raises(LocalMisuse):
+        files.load_node(certificate, tmp_path / "mq" / "service.key")
+
+
+@pytest.mark.parametrize("name", ["qna:64512.1", "", "a/b", "+", "x" * 65])
+def test_files_service_with_a_name_that_could_be_taken_for_another_is_refused(
+    name: str, ca: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LocalMisuse, match="no name of a service"):
+        files.issue_service(ca, name, tmp_path / "mq")
