@@ -1,4 +1,4 @@
-"""`qstackctl status`, `neighbours`, `sessions`, `links`, `circuits`, `units`, `counters`: what there is, as tables."""
+"""`qstackctl status`, `neighbours`, `sessions`, `links`, `memories`, `circuits`, `units`, `counters`: tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,8 @@ from qstack.cli.tables import duration, paragraph, table
 from qstack.control import replies, requests
 
 __all__ = ["LOOKS"]
+
+_BELL_STATES = ("Phi+", "Phi-", "Psi+", "Psi-")
 
 
 def _status(told: replies.StatusReply) -> str:
@@ -53,13 +55,24 @@ def _sessions(told: replies.SessionsReply) -> str:
 
 def _links(told: replies.LinksReply) -> str:
     heads = ("LINK", "NEIGHBOUR", "UP", "STATION", "MEMORIES", "FREE", "OFFERED", "HELD", "QUEUED", "WINDOWS", "PAIRS",
-             "PAIRS/S", "FIDELITY")  # fmt: skip
+             "PAIRS/S", "ATTEMPTS", "ASKED", "ESTIMATED", "TRUE", "OLDEST", "ERRORS")  # fmt: skip
     rows = [
         (each.link, each.neighbour, each.up, each.stations, each.memories, each.free, each.offered, each.held,
-         each.queued_requests, each.open_windows, each.pairs, each.rate_hz, each.fidelity)
+         each.queued_requests, each.open_windows, each.pairs, each.rate_hz, each.cycles_attempted,
+         _fidelity(each.asked_fidelity or None), _fidelity(each.fidelity), _fidelity(each.true_fidelity),
+         duration(each.oldest_request_s), each.errors)
         for each in told.links
     ]  # fmt: skip
     text = table(heads, rows, "no links: this node has no end of one")
+    if told.sockets:
+        held = [
+            (each.socket, each.neighbour, each.purpose, each.user, each.state, each.connection, each.held,
+             len(each.requests))
+            for each in told.sockets
+        ]  # fmt: skip
+        names = ("SOCKET", "NEIGHBOUR", "PURPOSE", "USER", "STATE", "CONNECTION", "QUBITS", "REQUESTS")
+        text += "\n\n" + table(names, held, "")
+        text += _requests(told.sockets)
     if told.stations:
         heard = [
             (each.link, each.ends, each.waiting, each.windows_heralded, each.windows_failed, each.pairs)
@@ -67,6 +80,32 @@ def _links(told: replies.LinksReply) -> str:
         ]
         text += "\n\n" + table(("HERALDS FOR", "ENDS", "WAITING", "HERALDED", "FAILED", "PAIRS"), heard, "")
     return text
+
+
+def _requests(sockets: tuple[replies.EprSocket, ...]) -> str:
+    rows = [
+        (each.socket, request.kind, request.state, f"{request.told}/{request.number}",
+         _fidelity(request.min_fidelity or None), duration(request.age_s), duration(request.left_s))
+        for each in sockets for request in each.requests
+    ]  # fmt: skip
+    heads = ("SOCKET", "KIND", "STATE", "PAIRS", "ASKED", "AGE", "LEFT")
+    return "\n\n" + table(heads, rows, "") if rows else ""
+
+
+def _memories(told: replies.MemoriesReply) -> str:
+    heads = ("MEMORY", "LINK", "NEIGHBOUR", "PLACE", "HOLDER", "QUBIT", "PAIR", "STATE", "ESTIMATED", "TRUE", "AGE",
+             "ACTS")  # fmt: skip
+    rows = [
+        (each.qubit, each.link, each.neighbour, each.place, each.holder, each.number, each.sequence,
+         None if each.bell_index is None else _BELL_STATES[each.bell_index & 3], _fidelity(each.fidelity),
+         _fidelity(each.true_fidelity), duration(each.age_s), each.acts)
+        for each in told.memories
+    ]  # fmt: skip
+    return table(heads, rows, "no memories: this node has no end of a link")
+
+
+def _fidelity(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _circuits(told: replies.CircuitsReply) -> str:
@@ -102,7 +141,8 @@ LOOKS: dict[str, tuple[requests.Request, Callable[[Any], str], str]] = {
     "status": (requests.Status(), _status, "how the daemon is"),
     "neighbours": (requests.Neighbours(), _neighbours, "whom it speaks with directly"),
     "sessions": (requests.Sessions(), _sessions, "key establishment, with neighbours and far ends"),
-    "links": (requests.Links(), _links, "quantum links, and those it heralds for"),
+    "links": (requests.Links(), _links, "quantum links, their queues, and those it heralds for"),
+    "memories": (requests.Memories(), _memories, "memories of its links, and who holds their qubits"),
     "circuits": (requests.Circuits(), _circuits, "circuits through it"),
     "units": (requests.Units(), _units, "service units, and endpoints that are served"),
     "counters": (requests.Counters(), _counters, "all counters"),

@@ -11,6 +11,7 @@ from qstack.cli.certificates import add_pki, pki
 from qstack.cli.examples import show_examples
 from qstack.cli.looks import LOOKS
 from qstack.cli.opening import add_unit, unit
+from qstack.cli.truth import with_truth
 from qstack.cli.watching import change, ping, wait
 from qstack.cli.wireshark import add_wireshark, wireshark
 from qstack.config.place import default_socket
@@ -22,6 +23,7 @@ __all__ = ["main", "make_parser"]
 _EXAMPLES = """examples:
   qstackctl status
   qstackctl --socket build/lab/alice.sock --json links
+  qstackctl memories --twin build/lab/qtwind-operator.sock
   qstackctl ping 64513.2 --count 3
   qstackctl wait connected --timeout 5 && echo all neighbours are up
   qstackctl unit open urn:qkd:madqci:ccips urn:qkd:quditto:emulator:ipsec:controller 'urn:qkd:lifecycle?=size=256'
@@ -29,6 +31,27 @@ _EXAMPLES = """examples:
 The daemon is the one of --socket, else of QSTACK_SOCKET, else the host's.
 Exit codes: 0 done, 1 not done (a line on standard error says why), 2 wrong command line.
 """
+
+
+_TRUTHS = {
+    "links": ("""Quantum links: queue, rate, attempts, and fidelities.
+
+ASKED is the most that a live request of an application asks for, ESTIMATED what a fresh pair is expected to have, TRUE
+the mean over the pairs that are held, OLDEST the age of the oldest request, ERRORS counts requests of applications
+that ended without all their pairs, and pairs revoked.""", """examples:
+  qstackctl links
+  qstackctl links --twin build/lab/qtwind-operator.sock
+  qstackctl links --json | jq '.links[].rate_hz'
+"""),
+    "memories": ("""Memories of the node's links, who holds their qubits, how good those are, and since when.
+
+ESTIMATED is as of the pair's creation. TRUE, with --twin, is as of now: to the pair's Bell state, or to the nearest one
+where the daemon does not know it.""", """examples:
+  qstackctl memories
+  qstackctl memories --twin build/lab/qtwind-operator.sock
+  qstackctl memories --json | jq '.memories[] | select(.age_s > 60)'
+"""),
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -42,7 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="replies as JSON, one object a line")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, _, about) in LOOKS.items():
-        commands.add_parser(name, help=about)
+        look = commands.add_parser(name, help=about)
+        if name in _TRUTHS:
+            _add_twin(look, name)
     _add_ping(commands)
     waiting = commands.add_parser("wait", help="wait until conditions hold", description="Wait until conditions hold: "
                                   + ", ".join(CONDITIONS) + ". A FIGURE is one of neighbours, links, "
@@ -67,6 +92,12 @@ def _allow_behind(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
                 _allow_behind(action)
+
+
+def _add_twin(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog = _TRUTHS[name]
+    parser.add_argument("--twin", type=Path, metavar="S", help="operator's socket of qtwind: tell true fidelities too")
 
 
 def _add_ping(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -99,6 +130,8 @@ def main(arguments: list[str] | None = None) -> int:
             case name:
                 request, show, _ = LOOKS[name]
                 reply = ask_once(path, request)
+                if getattr(options, "twin", None) is not None:
+                    reply = with_truth(reply, path, options.twin)
                 print(encode_reply(reply).decode() if options.json else show(reply))
                 return 0
     except BrokenPipeError:  # whoever read along has seen enough

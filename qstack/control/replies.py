@@ -14,9 +14,9 @@ from qstack.base.errors import WireError
 
 __all__ = [
     "AnyReply", "Circuit", "CircuitHop", "CircuitsReply", "CountersReply", "Device", "DoneReply", "EchoReply",
-    "Endpoint", "ErrorReply", "Figures", "Link", "LinksReply", "Neighbour", "NeighboursReply", "PingReply", "Reply",
-    "Session", "SessionsReply", "Station", "StatusReply", "Unit", "UnitsReply", "WaitReply", "decode_reply_untrusted",
-    "encode_reply",
+    "Endpoint", "EprRequest", "EprSocket", "ErrorReply", "Figures", "Link", "LinksReply", "MemoriesReply", "Memory",
+    "Neighbour", "NeighboursReply", "PingReply", "Reply", "Session", "SessionsReply", "Station", "StatusReply", "Unit",
+    "UnitsReply", "WaitReply", "decode_reply_untrusted", "encode_reply",
 ]  # fmt: skip
 
 
@@ -131,8 +131,14 @@ class SessionsReply(Reply, tag="sessions"):
 
 
 class Link(Figures):
-    """A quantum link of this node. `up`: there is a session with the neighbour; of its `memories` some are `free`,
-    `offered` to a window or `held` by pairs; `fidelity`: expected of a fresh pair; `rate_hz`: of late."""
+    """A quantum link of this node.
+
+    `up`: there is a session with the neighbour; of its `memories` some are `free`, `offered` to a window or `held` by
+    pairs; `rate_hz`: of late. `fidelity`: estimated of a fresh pair; `asked_fidelity`: the most that a live request of
+    an application asks for, 0 for none; `true_fidelity`: mean over the pairs held, which the twin alone can tell.
+    `oldest_request_s`: how long the oldest live request of an application has lasted; `errors`: requests of
+    applications that ended without all their pairs, and pairs revoked.
+    """
 
     link: int
     neighbour: str
@@ -150,6 +156,64 @@ class Link(Figures):
     cycles_attempted: int
     rate_hz: float
     fidelity: float
+    asked_fidelity: float = 0.0
+    true_fidelity: float | None = None
+    oldest_request_s: float | None = None
+    errors: int = 0
+
+
+class EprRequest(Figures):
+    """A request of an application on this host. `state`: pending, asked, queued or held; `told`: pairs delivered."""
+
+    kind: str
+    state: str
+    number: int
+    told: int
+    min_fidelity: float
+    age_s: float
+    left_s: float
+
+
+class EprSocket(Figures):
+    """A purpose of a link, held by an application of `user`. `held`: qubits in its hands."""
+
+    socket: str
+    neighbour: str
+    purpose: int
+    user: int
+    state: str
+    connection: int
+    held: int
+    requests: tuple[EprRequest, ...] = ()
+
+
+class Memory(Figures):
+    """A memory of a link. `place`: free, offered, held or emptying; `holder`: whose its qubit is, "" for nobody.
+
+    Of qubits that applications hold also: `number`, by which the application knows it; `sequence` of the pair; its
+    `bell_index`; `fidelity`, estimated when it was made; `age_s` since then; `acts` that wait for the device.
+    `true_fidelity` to that Bell state, else to the nearest one, is known to the twin alone.
+    """
+
+    qubit: int
+    link: int
+    neighbour: str
+    place: str
+    holder: str = ""
+    number: int | None = None
+    sequence: int | None = None
+    bell_index: int | None = None
+    fidelity: float | None = None
+    true_fidelity: float | None = None
+    age_s: float | None = None
+    acts: int = 0
+
+
+class MemoriesReply(Reply, tag="memories"):
+    """All memories of the node's links, by number."""
+
+    node: str
+    memories: tuple[Memory, ...]
 
 
 class Station(Figures):
@@ -168,6 +232,7 @@ class LinksReply(Reply, tag="links"):
 
     links: tuple[Link, ...]
     stations: tuple[Station, ...] = ()
+    sockets: tuple[EprSocket, ...] = ()
 
 
 class CircuitHop(Figures):
@@ -267,8 +332,8 @@ class WaitReply(Reply, tag="wait"):
 
 
 AnyReply = (
-    ErrorReply | DoneReply | StatusReply | NeighboursReply | SessionsReply | LinksReply | CircuitsReply | UnitsReply
-    | CountersReply | EchoReply | PingReply | WaitReply
+    ErrorReply | DoneReply | StatusReply | NeighboursReply | SessionsReply | LinksReply | MemoriesReply | CircuitsReply
+    | UnitsReply | CountersReply | EchoReply | PingReply | WaitReply
 )  # fmt: skip
 
 _DECODER: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)

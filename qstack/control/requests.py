@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 
 from qstack.base.errors import ErrorCode, LocalMisuse
 
-__all__ = ["AnyRequest", "Circuits", "Counters", "Links", "Neighbours", "Ping", "Reload", "Request", "Sessions",
-           "Status", "Stop", "Units", "Wait", "decode_request_untrusted", "encode_request"]  # fmt: skip
+__all__ = ["AnyRequest", "Circuits", "Counters", "Links", "Memories", "Neighbours", "Ping", "Reload", "Request",
+           "Sessions", "Status", "Stop", "Units", "Wait", "decode_request_untrusted", "encode_request"]  # fmt: skip
 
 MAXIMUM_WAIT_MS = 3_600_000
 
@@ -41,6 +41,10 @@ class Sessions(Request):
 
 class Links(Request):
     """Its quantum links, and those that it heralds for. Answered by `LinksReply`."""
+
+
+class Memories(Request):
+    """Memories of its links, and who holds their qubits. Answered by `MemoriesReply`."""
 
 
 class Circuits(Request):
@@ -84,7 +88,9 @@ class Stop(Request):
     ADMIN = True
 
 
-AnyRequest = Status | Neighbours | Sessions | Links | Circuits | Units | Counters | Ping | Wait | Reload | Stop
+AnyRequest = (
+    Status | Neighbours | Sessions | Links | Memories | Circuits | Units | Counters | Ping | Wait | Reload | Stop
+)
 
 _DECODER: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
 _ENCODER = msgspec.json.Encoder()

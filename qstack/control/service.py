@@ -8,6 +8,7 @@ from qstack.control.replies import (
     CountersReply,
     EchoReply,
     LinksReply,
+    MemoriesReply,
     NeighboursReply,
     SessionsReply,
     StatusReply,
@@ -34,6 +35,9 @@ class ControlService(Protocol):
 
     def links(self) -> LinksReply:
         """Its quantum links."""
+
+    def memories(self) -> MemoriesReply:
+        """Memories of its links."""
 
     def circuits(self) -> CircuitsReply:
         """Circuits through it."""

@@ -13,7 +13,7 @@ from qstack.proto.qarp.description import NeighbourEntry
 from qstack.proto.session.view import SessionView
 from qstack.wire.qarp import Capability
 
-__all__ = ["circuits", "counters", "links", "neighbours", "sessions", "units"]
+__all__ = ["circuits", "counters", "neighbours", "sessions", "units"]
 
 
 def neighbours(node: Node, now_ns: Instant) -> replies.NeighboursReply:
@@ -73,31 +73,6 @@ def _session(view: SessionView, seal: Seal, now_ns: Instant) -> replies.Session:
         certificate_until=view.certificate_until_unix, generation=view.generation, sent=view.sent,
         age_s=_since(view.established_ns, now_ns) if view.established_ns else None,
         heard_s=_since(view.last_heard_ns, now_ns) if view.last_heard_ns else None,
-    )  # fmt: skip
-
-
-def links(node: Node) -> replies.LinksReply:
-    """This node's links, and those that it heralds for."""
-    told = node.machines.link.describe()
-    return replies.LinksReply(
-        links=tuple(
-            replies.Link(
-                link=each.link, neighbour=format_qna(each.neighbour), master=each.master,
-                up=node.machines.hop_session.is_up(each.neighbour), stations=tuple(map(format_qna, each.stations)),
-                memories=each.memories, free=each.free, offered=each.offered, held=each.held,
-                queued_requests=each.queued_requests, open_windows=each.open_windows, circuits=len(each.labels),
-                pairs=each.pairs, cycles_attempted=each.cycles_attempted, rate_hz=round(each.rate_hz, 3),
-                fidelity=each.fidelity,
-            )
-            for each in sorted(told.links, key=lambda link: link.link)
-        ),
-        stations=tuple(
-            replies.Station(
-                link=each.link, ends=tuple(map(format_qna, each.ends)), waiting=each.waiting,
-                windows_heralded=each.windows_heralded, windows_failed=each.windows_failed, pairs=each.pairs,
-            )
-            for each in sorted(told.stations, key=lambda station: station.link)
-        ),
     )  # fmt: skip
 
 

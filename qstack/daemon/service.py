@@ -16,7 +16,7 @@ from qstack.base.units import SECOND_NS
 from qstack.config.node import NodeFile
 from qstack.control import replies
 from qstack.control.answering import answers
-from qstack.daemon import pictures
+from qstack.daemon import link_pictures, pictures
 from qstack.daemon.driver import Driver
 from qstack.io.clock import now_ns
 from qstack.io.frames import Connection
@@ -93,7 +93,10 @@ class Operators:
         return pictures.sessions(self._driver.node, now_ns())
 
     def links(self) -> replies.LinksReply:
-        return pictures.links(self._driver.node)
+        return link_pictures.links(self._driver.node, now_ns())
+
+    def memories(self) -> replies.MemoriesReply:
+        return link_pictures.memories(self._driver.node, now_ns())
 
     def circuits(self) -> replies.CircuitsReply:
         return pictures.circuits(self._driver.node, now_ns())

@@ -19,8 +19,12 @@ from qstack.control.replies import (
     Device,
     EchoReply,
     Endpoint,
+    EprRequest,
+    EprSocket,
     Link,
     LinksReply,
+    MemoriesReply,
+    Memory,
     Neighbour,
     NeighboursReply,
     Session,
@@ -47,7 +51,17 @@ SESSION = Session(node="64512.2", scope="hop", state="established", role="initia
                   certificate_until=2_000_000_000, generation=0, sent=12, age_s=3.0, heard_s=0.2)  # fmt: skip
 LINK = Link(link=1, neighbour="64512.2", up=True, master=True, stations=("64512.2",), memories=32, free=30, offered=0,
             held=2, queued_requests=0, open_windows=0, circuits=1, pairs=5, cycles_attempted=100, rate_hz=2.5,
-            fidelity=0.98)  # fmt: skip
+            fidelity=0.98, asked_fidelity=0.95, oldest_request_s=61.0, errors=3)  # fmt: skip
+EPR_SOCKET = EprSocket(
+    socket="5", neighbour="64512.2", purpose=7, user=1000, state="connected", connection=2, held=1,
+    requests=(EprRequest(kind="keep", state="queued", number=10, told=4, min_fidelity=0.95, age_s=61.0, left_s=9.0),),
+)
+MEMORIES = (
+    Memory(qubit=0, link=1, neighbour="64512.2", place="held", holder="purpose 7 of user 1000", number=17, sequence=99,
+           bell_index=2, fidelity=0.97, age_s=0.25, acts=1),
+    Memory(qubit=1, link=1, neighbour="64512.2", place="held", holder="circuit 1a"),
+    Memory(qubit=2, link=1, neighbour="64512.2", place="free"),
+)  # fmt: skip
 STATION = Station(link=9, ends=("64512.2", "64512.3"), waiting=0, windows_heralded=4, windows_failed=1, pairs=7)
 CIRCUIT = Circuit(circuit="64512.1/1", role="head", state="open", endpoints=("64512.1", "64513.2"), wanted=448,
                   made=12, path_fidelity=1.0, left_s=9.5,
@@ -89,7 +103,10 @@ class FakeDaemon:
         return SessionsReply(sessions=(SESSION,))
 
     def links(self) -> LinksReply:
-        return LinksReply(links=(LINK,), stations=(STATION,))
+        return LinksReply(links=(LINK,), stations=(STATION,), sockets=(EPR_SOCKET,))
+
+    def memories(self) -> MemoriesReply:
+        return MemoriesReply(node="64512.1", memories=MEMORIES)
 
     def circuits(self) -> CircuitsReply:
         return CircuitsReply(circuits=(CIRCUIT,))

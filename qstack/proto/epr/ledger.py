@@ -26,6 +26,7 @@ class Ledger:
         self.parameters = parameters
         self.effects: list[Any] = []
         self.now_ns = Instant(0)
+        self.errors: dict[Qna, int] = {}
         self._timescale = timescale
         self._sockets: dict[int, EprSocket] = {}
         self._holders: dict[tuple[Qna, PurposeId], EprSocket] = {}
@@ -103,6 +104,8 @@ class Ledger:
         self._by_create.pop(request.create_id, None)
         self._timers.cancel(("request", request.socket.life, number))
         self.effects.append(Count("epr.requests_done" if request.is_served else "epr.requests_failed"))
+        if not request.is_served:
+            self.note_error(request.socket.remote)
 
     def name(self, request: EprRequest) -> int:
         """The next create_id, under which `request` is known from now on."""
@@ -122,6 +125,10 @@ class Ledger:
         else:
             failure = Failure(ErrorCode.CANCELLED, f"connection {meant} is over")
             self.fire_request(request, RequestEvent.CANCELLED, failure)
+
+    def note_error(self, neighbour: Qna, number: int = 1) -> None:
+        """Something went wrong on the link to a neighbour: a request without all its pairs, a pair revoked."""
+        self.errors[neighbour] = self.errors.get(neighbour, 0) + number
 
     # --- time ------------------------------------------------------------------------------------------------------
 

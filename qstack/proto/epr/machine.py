@@ -87,10 +87,11 @@ class HeldDescription:
 
 @dataclass(frozen=True, slots=True)
 class EprDescription:
-    """All of it. `waits_ns`: how long each request waited for its first pair, newest last, since last asked."""
+    """All of it. `errors`: requests that ended without all their pairs, and pairs revoked, by neighbour."""
 
     sockets: tuple[SocketDescription, ...]
     held: tuple[HeldDescription, ...]
+    errors: dict[Qna, int]
 
 
 class EprMachine:
@@ -204,6 +205,7 @@ class EprMachine:
                                 held.name.sequence, held.bell_index, held.goodness, held.since_ns, held.acts)
                 for held in self._qubits
             ),
+            dict(self._ledger.errors),
         )  # fmt: skip
 
     @property
@@ -303,6 +305,7 @@ class EprMachine:
         told: dict[int, list[int]] = {}
         for held in [half for name in names if (half := self._qubits.half_of(name)) is not None]:
             told.setdefault(held.client, []).append(held.number)
+            self._ledger.note_error(held.socket.remote)
             if emptied:
                 self._acting.lose(held)
             else:

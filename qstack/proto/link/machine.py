@@ -9,7 +9,7 @@ from typing import Any
 
 from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
-from qstack.base.ids import LinkId, Qna, QubitId
+from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.services import (
     CancelPairs,
     DeviceGone,
@@ -31,7 +31,7 @@ from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCopy
 from qstack.wire.twin import Heralds, Refused, Released
 from qstack.wire.value import Message
 
-__all__ = ["LinkLayerDescription", "LinkMachine"]
+__all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,18 @@ class LinkLayerDescription:
 
     links: tuple[LinkDescription, ...]
     stations: tuple[StationDescription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryDescription:
+    """A memory of a link, for operators. `label`: of the circuit that uses it, 0 for none."""
+
+    qubit: QubitId
+    link: LinkId
+    neighbour: Qna
+    place: str
+    label: Label
+    sequence: int
 
 
 class LinkMachine:
@@ -175,6 +187,14 @@ class LinkMachine:
             tuple(end.describe() for end in self._ends.values()),
             tuple(station.describe() for station in self._stations.values()),
         )
+
+    def describe_memories(self) -> tuple[MemoryDescription, ...]:
+        """Every memory of every link."""
+        return tuple(
+            MemoryDescription(each.qubit, end.configuration.link, end.configuration.neighbour, each.place.value,
+                              each.label, each.sequence)
+            for end in self._ends.values() for each in end.pool
+        )  # fmt: skip
 
     # --- small print ---------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ Laws
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 
@@ -53,6 +53,9 @@ class MemoryPool:
 
     def __len__(self) -> int:
         return len(self._memories)
+
+    def __iter__(self) -> Iterator[Memory]:
+        return iter(self._memories.values())
 
     def __contains__(self, qubit: object) -> bool:
         return qubit in self._memories
