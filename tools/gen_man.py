@@ -239,15 +239,16 @@ def configuration_page() -> str:
         prose("Addresses are written `AS.NODE`, as in `64512.1`; locators `ADDRESS:PORT`, as in `192.0.2.1:4560` or "
               "`[2001:db8::1]:4560`; durations are numbers of the unit that ends their key."),
     ]  # fmt: skip
+    seen: dict[type, str] = {}
     for title, kind in (("QSTACKD", NodeFile), ("QTWIND", TwinFile), ("QSTACK-LAB", TopologyFile)):
-        lines += [f".SH {roff(title)}", *(line for block in sections(kind, ()) for line in block)]
+        lines += [f".SH {roff(title)}", *(line for block in sections(kind, (), seen) for line in block)]
     lines += [".SH TUNING", *tuning()]
     lines += [".SH EXAMPLE", prose("A node with one link:"), *literal(EXAMPLE.read_text().rstrip())]
     return "\n".join([*lines, *see_also("qstack.toml(5)")]) + "\n"
 
 
-def sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[list[str]]:
-    """A block for each table of a file, the tables in a table behind it."""
+def sections(kind: type[msgspec.Struct], path: tuple[str, ...], seen: dict[type, str]) -> Iterator[list[str]]:
+    """A block for each table of a file, the tables in a table behind it. `seen`: where a table is described already."""
     for info in msgspec.structs.fields(kind):
         inner = [member for member in members_of(item_type(info.type)) if is_table(member)]
         if not inner:
@@ -255,15 +256,19 @@ def sections(kind: type[msgspec.Struct], path: tuple[str, ...]) -> Iterator[list
         where = (*path, info.encode_name)
         many = get_origin(bare_type(info.type)) is tuple
         for member in inner:
-            tag = member.__struct_config__.tag
-            yield [*heading(where, many, tag), *table(member)]
-            yield from sections(member, where)
+            title = heading(where, many, member.__struct_config__.tag)
+            if member in seen:
+                yield [f".SS {roff(title)}", f"As {roff(seen[member])}."]
+                continue
+            seen[member] = title
+            yield [f".SS {roff(title)}", *table(member)]
+            yield from sections(member, where, seen)
 
 
-def heading(path: tuple[str, ...], many: bool, tag: Any) -> Iterator[str]:
+def heading(path: tuple[str, ...], many: bool, tag: Any) -> str:
     name = ".".join(path)
     written = f"[[{name}]]" if many else f"[{name}]"
-    yield f".SS {roff(written if tag is None else f'{name} = {{ kind = ' + chr(34) + str(tag) + chr(34) + ', ... }')}"
+    return written if tag is None else f'{name} = {{ kind = "{tag}", ... }}'
 
 
 def table(kind: type[msgspec.Struct]) -> Iterator[str]:

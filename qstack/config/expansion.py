@@ -14,12 +14,16 @@ from hashlib import blake2b
 from heapq import heappop, heappush
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TypeVar
+
+from msgspec import structs
 
 from qstack.base.chance import Chance as ChanceSource
 from qstack.base.ids import AsNumber, Qna, as_number
 from qstack.base.locator import Locator, parse_locator
 from qstack.config.broker import Broker
-from qstack.config.hardware import Werner, expected_states, link_model
+from qstack.config.devices import Device as QuantumDevice
+from qstack.config.hardware import PhysicalLink, turned_round
 from qstack.config.node import (
     MAXIMUM_PURPOSE,
     Anchor,
@@ -40,8 +44,7 @@ from qstack.config.node import (
 )  # fmt: skip
 from qstack.config.topology import LabLink, LabNode, TopologyFile
 from qstack.config.twin import Pace, TwinFile, TwinLink, TwinListen, TwinNode
-from qstack.config.value import BrokerUrl, InputFile, Seed, SocketPath, UrnPrefix
-from qstack.quantum.formulas import Correlations, transpose
+from qstack.config.value import BrokerUrl, InputFile, Section, Seed, SocketPath, UrnPrefix
 
 __all__ = ["BROKER_HOST", "BROKER_NAME", "OPERATOR_SOCKET", "TWIN_NAME", "TWIN_SOCKET", "Expansion", "broker_cas",
            "ca_folder", "consecutive_addresses", "expand", "loopback_start", "node_folder"]  # fmt: skip
@@ -53,6 +56,8 @@ BROKER_HOST = "127.0.0.1"
 SEGMENT = "lab"
 _CLASSICAL_COST = 1_000  # of a hop without a quantum link, in hops with one
 _SEED_OCTETS = 32
+
+_Part = TypeVar("_Part", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,20 +235,17 @@ def _ends(plan: _Plan, link: LabLink) -> tuple[Qna, Qna]:
 
 def _link(plan: _Plan, number: int, link: LabLink, name: str) -> Link:
     ends = _ends(plan, link)
-    model = link_model(link.model, link.cycle_ns, link.arm_delays_ns)
-    werner = isinstance(link.model, Werner)
+    physical = _part(PhysicalLink, link)
     return Link(
         id=number, neighbour=ends[1] if plan.qna(name) == ends[0] else ends[0],
         stations=(plan.qna(plan.station(link)),), memories=link.memories, cycle_ns=link.cycle_ns,
-        slot_cycles=link.slot_cycles, success_probability=model.success_probability,
-        fidelity=link.model.fidelity if isinstance(link.model, Werner) else 1.0,
-        states=None if werner else _in_order(expected_states(model), ends),
+        slot_cycles=link.slot_cycles, hardware=physical if ends[0] < ends[1] else turned_round(physical),
     )  # fmt: skip
 
 
-def _in_order(states: tuple[Correlations, ...], ends: tuple[Qna, Qna]) -> tuple[Correlations, ...]:
-    """The qubit of the lower address first."""
-    return states if ends[0] < ends[1] else tuple(transpose(state) for state in states)
+def _part(kind: type[_Part], whole: _Part) -> _Part:
+    """What a section of a file inherits from `kind`."""
+    return kind(**{name: getattr(whole, name) for name in kind.__struct_fields__})
 
 
 def _routes(plan: _Plan, node: LabNode) -> Iterator[Route]:
@@ -265,14 +267,14 @@ def _routes(plan: _Plan, node: LabNode) -> Iterator[Route]:
 def _twin_file(plan: _Plan, nodes: Mapping[str, NodeFile]) -> TwinFile:
     devices = [
         TwinNode(
-            qna=node.qna, qubits=sum(len(numbers) for numbers in nodes[node.name].memories), t1_ns=node.t1_ns,
-            t2_ns=node.t2_ns, depolarising_ns=node.depolarising_ns, readout_error=node.readout_error,
+            qna=node.qna, qubits=sum(len(numbers) for numbers in nodes[node.name].memories),
+            **structs.asdict(_part(QuantumDevice, node)),
         )
         for node in plan.topology.nodes
     ]  # fmt: skip
     links = [
         TwinLink(id=n, ends=_ends(plan, link), station=plan.qna(plan.station(link)), cycle_ns=link.cycle_ns,
-                 arm_delays_ns=link.arm_delays_ns, model=link.model)
+                 **structs.asdict(_part(PhysicalLink, link)))
         for n, link in plan.links
     ]  # fmt: skip
     return TwinFile(

@@ -1,145 +1,113 @@
-"""Models of links and memories as configurations name them, for the twin's file and for topologies."""
+"""A physical link, as all files describe it: written once, read by the twin for what happens and by nodes for what to
+expect."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
-from qstack.base.bell import BellIndex
+from msgspec import field
+from msgspec.structs import replace
+
 from qstack.base.errors import LocalMisuse
+from qstack.config.light import Arm, Detector, Turns
 from qstack.config.problem import Problem, shown
+from qstack.config.schemes import DoubleClick, Encoding, Model, OneWay, PairSource, SingleClick, Werner
 from qstack.config.value import Section, about
-from qstack.quantum.formulas import Correlations
-from qstack.quantum.links import LinkModel
-from qstack.quantum.memories import MemoryModel
+from qstack.quantum.channels import Channel, Lossless
+from qstack.quantum.hardware import LinkHardware
+from qstack.quantum.raman import ClassicalLight
 
-__all__ = ["ArmDelays", "DoubleClick", "Hardware", "Memory", "SingleClick", "Werner", "check_hardware", "check_memory",
-           "expected_states", "link_model", "memory_model"]  # fmt: skip
-
-BellName = Literal["phi+", "phi-", "psi+", "psi-"]
-Probability = Annotated[float, about("probability, 0 to 1", 0.5, ge=0.0, le=1.0)]
-
-ArmDelays = Annotated[
-    tuple[Annotated[int, about("time of flight in ns", 50_000, ge=0)], ...],
-    about("time of flight from each end to the station in ns", [50_000, 50_000], min_length=2, max_length=2),
-]
-
-_BELLS: dict[str, BellIndex] = {
-    "phi+": BellIndex.PHI_PLUS, "phi-": BellIndex.PHI_MINUS, "psi+": BellIndex.PSI_PLUS, "psi-": BellIndex.PSI_MINUS,
-}  # fmt: skip
+__all__ = ["PhysicalLink", "check_hardware", "link_hardware", "turned_round"]
 
 
-class Werner(Section, tag="werner", tag_field="kind"):
-    """A link whose fresh pairs are Werner states around the heralded Bell states."""
+class PhysicalLink(Section):
+    """What a link is made of. All that comes in twos is in the order of the link's ends."""
 
-    fidelity: Annotated[float, about("fidelity of a fresh pair, 0 to 1", 0.97, ge=0.0, le=1.0)] = 1.0
-    success_probability: Annotated[float, about("probability that an attempt succeeds, above 0", 0.1, gt=0.0,
-                                                le=1.0)] = 1.0  # fmt: skip
-    bells: Annotated[tuple[BellName, ...], about("Bell states that the station tells apart", ["psi+", "psi-"],
-                                                 min_length=1, max_length=4)] = ("psi+", "psi-")  # fmt: skip
-
-
-class SingleClick(Section, tag="single-click", tag_field="kind"):
-    """A link on which one photon heralds."""
-
-    bright: Annotated[tuple[Probability, ...], about("bright-state population at each end", [0.05, 0.05],
-                                                     min_length=2, max_length=2)]  # fmt: skip
-    detection: Annotated[tuple[Probability, ...], about("probability at each end that its photon is detected",
-                                                        [0.1, 0.1], min_length=2, max_length=2)]  # fmt: skip
-    dark_count_probability: Annotated[float, about("probability of a dark count of a detector in a cycle", 1e-6, ge=0.0,
-                                                   le=1.0)] = 0.0  # fmt: skip
-    visibility: Annotated[float, about("visibility of the interference", 0.9, ge=0.0, le=1.0)] = 1.0
+    model: Model = field(default_factory=Werner)
+    arms: Annotated[tuple[Arm, ...] | None, about("channel between each end and the station, or the source",
+                                                  min_length=2, max_length=2)] = None  # fmt: skip
+    arm_delays_ns: Annotated[
+        tuple[Annotated[int, about("time of flight in ns", 50_000, ge=0)], ...],
+        about("time of flight from each end to the station in ns, where `arms` do not say it", [50_000, 50_000],
+              min_length=2, max_length=2),
+    ] = (0, 0)  # fmt: skip
+    detector: Detector = field(default_factory=Detector)
+    turns: Turns | None = None
+    encoding: Encoding | None = None
 
 
-class DoubleClick(Section, tag="double-click", tag_field="kind"):
-    """A link on which two photons herald."""
-
-    detection: Annotated[tuple[Probability, ...], about("probability at each end that its photon is detected",
-                                                        [0.1, 0.1], min_length=2, max_length=2)]  # fmt: skip
-    dark_count_probability: Annotated[float, about("probability of a dark count of a detector in a round", 1e-6, ge=0.0,
-                                                   le=1.0)] = 0.0  # fmt: skip
-    visibility: Annotated[float, about("visibility of the interference", 0.9, ge=0.0, le=1.0)] = 1.0
-
-
-Hardware = Werner | SingleClick | DoubleClick
-
-
-class Memory(Section):
-    """The memories of a node."""
-
-    t1_ns: Annotated[int, about("relaxation time of the memories in ns, 0 for infinite", 1_000_000_000, ge=0)] = 0
-    t2_ns: Annotated[int, about("dephasing time of the memories in ns, 0 for infinite, at most twice t1-ns",
-                                500_000_000, ge=0)] = 0  # fmt: skip
-    depolarising_ns: Annotated[int, about("time in ns in which correlations of a stored qubit shrink to 1/e, 0 for "
-                                          "infinite", 1_000_000_000, ge=0)] = 0  # fmt: skip
-    readout_error: Annotated[
-        float | tuple[float, ...],
-        about("probability that a measured bit is told wrongly, 0 to 0.5; a list of two: that a 0 is, that a 1 is",
-              [0.05, 0.005]),
-    ] = 0.0  # fmt: skip
+def link_hardware(link: PhysicalLink, cycle_ns: int) -> LinkHardware:
+    """The quantum room's value. Raises `LocalMisuse` for what cannot be."""
+    arms, classical = _arms(link)
+    scheme = link.model.value()
+    if link.encoding is not None:
+        scheme = link.encoding.value(scheme)
+    return LinkHardware(
+        cycle_ns, scheme, arms, link.detector.value(link.model.dark_counts), classical,
+        None if link.turns is None else link.turns.value(), link.turns is None or link.turns.blanks,
+    )  # fmt: skip
 
 
-def memory_model(memory: Memory) -> MemoryModel:
-    """The quantum room's model. Raises `LocalMisuse` when T2 > 2 T1, and for what is no readout error."""
-    told = memory.readout_error
-    zero, one = (told, told) if isinstance(told, float) else told
-    return MemoryModel(memory.t1_ns, memory.t2_ns, memory.depolarising_ns, (zero, one))
+def _arms(
+    link: PhysicalLink,
+) -> tuple[tuple[Channel, Channel], tuple[ClassicalLight | None, ClassicalLight | None]]:
+    if link.arms is None:
+        return (Lossless(link.arm_delays_ns[0]), Lossless(link.arm_delays_ns[1])), (None, None)
+    first, second = link.arms
+    light = [None if (each := getattr(arm, "classical", None)) is None else each.value() for arm in link.arms]
+    return (first.value(), second.value()), (light[0], light[1])
 
 
-def link_model(hardware: Hardware, cycle_ns: int, arm_delays_ns: tuple[int, ...] = (0, 0)) -> LinkModel:
-    """The quantum room's model. Raises `LocalMisuse` when the link could never succeed."""
-    arms = (arm_delays_ns[0], arm_delays_ns[1])
-    match hardware:
-        case Werner():
-            return LinkModel.werner(
-                cycle_ns=cycle_ns, success_probability=hardware.success_probability, fidelity=hardware.fidelity,
-                bells=tuple(_BELLS[name] for name in hardware.bells), arm_delays_ns=arms,
-            )  # fmt: skip
+def turned_round(link: PhysicalLink) -> PhysicalLink:
+    """The same link with its ends named the other way round."""
+    model: Any = link.model
+    match model:
         case SingleClick():
-            return LinkModel.single_click(
-                cycle_ns=cycle_ns, bright=_two(hardware.bright), detection=_two(hardware.detection),
-                dark_count_probability=hardware.dark_count_probability, visibility=hardware.visibility,
-                arm_delays_ns=arms,
-            )  # fmt: skip
+            model = replace(model, bright=model.bright[::-1], detection=model.detection[::-1])
         case DoubleClick():
-            return LinkModel.double_click(
-                cycle_ns=cycle_ns, detection=_two(hardware.detection),
-                dark_count_probability=hardware.dark_count_probability, visibility=hardware.visibility,
-                arm_delays_ns=arms,
-            )  # fmt: skip
+            model = replace(model, detection=model.detection[::-1])
+        case PairSource():
+            model = replace(model, absorption=model.absorption[::-1])
+        case OneWay():
+            model = replace(model, backward=not model.backward)
+    arms = None if link.arms is None else link.arms[::-1]
+    return replace(link, model=model, arms=arms, arm_delays_ns=link.arm_delays_ns[::-1])
 
 
-def _two(values: tuple[float, ...]) -> tuple[float, float]:
-    return values[0], values[1]
-
-
-def expected_states(model: LinkModel) -> tuple[Correlations, ...]:
-    """The state behind each Bell index, the link's first end first."""
-    return model.expected_states()
-
-
-def check_memory(memory: Memory, path: str) -> Iterator[Problem]:
-    """T2 <= 2 T1, and readout errors that are probabilities of at most a half."""
-    told = memory.readout_error
-    errors = (told, told) if isinstance(told, float) else told
-    if len(errors) != 2 or not all(0.0 <= error <= 0.5 for error in errors):
-        remedy = "write a number from 0 to 0.5, or [of a 0, of a 1]"
-        yield Problem(f"{path}.readout-error", shown(told), "is no readout error", remedy)
+def check_hardware(link: PhysicalLink, cycle_ns: int, path: str) -> Iterator[Problem]:
+    """Each part can be, and attempts can succeed."""
+    if link.arms is not None and any(link.arm_delays_ns):
+        remedy = 'leave it out, or write arms of kind "given" with their flight-ns'
+        yield Problem(f"{path}.arm-delays-ns", shown(link.arm_delays_ns), "is said by `arms` already", remedy)
+    told = [*_check_parts(link, path)]
+    yield from told
+    if told:
         return
     try:
-        memory_model(memory)
+        hardware = link_hardware(link, cycle_ns)
     except LocalMisuse as error:
-        yield Problem(f"{path}.t2-ns", str(memory.t2_ns), str(error), "no memory dephases slower: lower t2-ns")
-
-
-def check_hardware(hardware: Hardware, cycle_ns: int, path: str) -> Iterator[Problem]:
-    """A link must be able to succeed."""
-    try:
-        model = link_model(hardware, cycle_ns)
-    except LocalMisuse as error:
-        yield Problem(path, _as_shown(hardware), str(error), "raise its probabilities")
+        yield Problem(f"{path}.model", _as_shown(link.model), str(error), "correct the link's arms, detector or model")
         return
-    if model.success_probability <= 0.0:
-        yield Problem(path, _as_shown(hardware), "no attempt can ever succeed", "raise its probabilities")
+    if hardware.best().success_probability <= 0.0:
+        remedy = "raise its probabilities"
+        yield Problem(f"{path}.model", _as_shown(link.model), "no attempt can ever succeed", remedy)
 
 
-def _as_shown(hardware: Any) -> str:
-    return shown({name: getattr(hardware, name) for name in hardware.__struct_fields__})
+def _check_parts(link: PhysicalLink, path: str) -> Iterator[Problem]:
+    parts: list[tuple[str, Any, Callable[[], Any]]] = [
+        ("model", link.model, link.model.value),
+        ("detector", link.detector, lambda: link.detector.value(link.model.dark_counts)),
+    ]
+    for n, arm in enumerate(link.arms or ()):
+        parts.append((f"arms[{n}]", arm, arm.value))
+    if link.turns is not None:
+        parts.append(("turns", link.turns, link.turns.value))
+    for name, section, make in parts:
+        try:
+            make()
+        except LocalMisuse as error:
+            remedy = "see the hardware note for what it may be"
+            yield Problem(f"{path}.{name}", _as_shown(section), str(error), remedy)
+
+
+def _as_shown(section: Any) -> str:
+    return shown({name: getattr(section, name) for name in section.__struct_fields__})

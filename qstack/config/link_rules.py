@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qstack.base.ids import Qna, format_qna
+from qstack.config.hardware import check_hardware
 from qstack.config.node import MAXIMUM_MEMORIES, Device, Link, Neighbour, Own, Station
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import repeated
@@ -60,6 +61,11 @@ def _check_link(path: str, own: Qna, near: set[Qna], link: Link) -> Iterator[Pro
     for n, station in enumerate(link.stations):
         if station not in near | {own, link.neighbour}:
             yield from _not_near(f"{path}.stations[{n}]", station)
+    if link.hardware is not None:
+        yield from check_hardware(link.hardware, link.cycle_ns, f"{path}.hardware")
+        if link.states is not None or link.fidelity != 1.0 or link.success_probability != 1.0:
+            remedy = "leave out success-probability, fidelity and states"
+            yield Problem(f"{path}.hardware", "{ ... }", "says already what to expect of the link", remedy)
     for bell, state in enumerate(link.states or ()):
         yield from _check_state(f"{path}.states[{bell}]", bell, state)
 

@@ -8,6 +8,7 @@ from msgspec import field
 from qstack.base.ids import PurposeId, Qna, QubitId, format_qna
 from qstack.base.locator import Locator
 from qstack.config.broker import Broker
+from qstack.config.hardware import PhysicalLink
 from qstack.config.place import DEFAULT_CONTROL
 from qstack.config.value import (
     Fingerprint,
@@ -125,7 +126,11 @@ class Neighbour(Section):
 
 
 class Link(Section):
-    """A quantum link to a neighbour. Both ends and the station must be told the same, but for `memories`."""
+    """A quantum link to a neighbour. Both ends and the station must be told the same, but for `memories`.
+
+    What to expect of it is said by `hardware`, from which a link that can be tuned is tuned; or else by
+    `success-probability` and `fidelity` or `states`. In `hardware` the end of the lower address is the first.
+    """
 
     id: Annotated[int, about("number of the link in its domain", 1, ge=0, le=(1 << 32) - 1)]
     neighbour: Annotated[Qna, about("node at the other end", "64512.2")]
@@ -143,6 +148,7 @@ class Link(Section):
         about("expected states instead of a fidelity: for each Bell index (Phi+, Phi-, Psi+, Psi-) 16 correlations, "
               "row by row, the qubit of the lower address first", min_length=4, max_length=4),
     ] = None  # fmt: skip
+    hardware: PhysicalLink | None = None
 
 
 class Station(Section):

@@ -6,7 +6,8 @@ from msgspec import field
 
 from qstack.base.ids import Qna
 from qstack.base.locator import Locator
-from qstack.config.hardware import ArmDelays, Hardware, Memory, Werner
+from qstack.config.devices import Device
+from qstack.config.hardware import PhysicalLink
 from qstack.config.node import Chance, Log, Prefix, Tuning
 from qstack.config.value import HostAddress, Section, UrnPrefix, Users, about
 
@@ -40,7 +41,7 @@ class Domain(Section):
                             "when left out", ["urn:qkd:madqci"])] = ()  # fmt: skip
 
 
-class LabNode(Memory, kw_only=True):
+class LabNode(Device, kw_only=True):
     """A node of the laboratory."""
 
     name: Name
@@ -54,7 +55,7 @@ class LabNode(Memory, kw_only=True):
                                                  ["urn:qkd:madqci:ccips"])] = field(name="urn", default=())  # fmt: skip
 
 
-class LabLink(Section):
+class LabLink(PhysicalLink, kw_only=True):
     """A quantum link between two nodes."""
 
     between: Annotated[tuple[Name, ...], about("names of the nodes at its ends", ["alice", "repeater"], min_length=2,
@@ -65,8 +66,6 @@ class LabLink(Section):
     cycle_ns: Annotated[int, about("length of an attempt cycle in ns", 10_000, ge=1)] = 10_000
     slot_cycles: Annotated[int, about("cycles of a slot, in which there is at most one window", 1_000, ge=1,
                                       le=(1 << 32) - 1)] = 1_000  # fmt: skip
-    arm_delays_ns: ArmDelays = (0, 0)
-    model: Hardware = field(default_factory=Werner)
 
 
 class TopologyFile(Section, kw_only=True):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from qstack.base.ids import as_number, format_qna
-from qstack.config.hardware import check_hardware, check_memory
+from qstack.config.devices import check_device
+from qstack.config.hardware import check_hardware
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import Rule, repeated
 from qstack.config.topology import Domain, LabLink, LabNode, Laboratory
@@ -41,7 +42,7 @@ def _check_nodes(nodes: tuple[LabNode, ...]) -> Iterator[Problem]:
         if node.name in RESERVED_NAMES:
             remedy = "choose another"
             yield Problem(f"$.node[{n}].name", shown(node.name), "is a name of the laboratory's own files", remedy)
-        yield from check_memory(node, f"$.node[{n}]")
+        yield from check_device(node, f"$.node[{n}]")
         for k, urn in enumerate(node.urns):
             path = f"$.node[{n}].urn[{k}]"
             if served.setdefault(urn.canonical, path) != path:
@@ -60,7 +61,7 @@ def _check_links(nodes: tuple[LabNode, ...], links: tuple[LabLink, ...]) -> Iter
         for key, name in (("between[0]", link.between[0]), ("between[1]", link.between[1]), ("station", link.station)):
             if name and name not in names:
                 yield Problem(f"{path}.{key}", shown(name), "is no node", f"there are {', '.join(names)}")
-        yield from check_hardware(link.model, link.cycle_ns, f"{path}.model")
+        yield from check_hardware(link, link.cycle_ns, path)
 
 
 def _check_connected(nodes: tuple[LabNode, ...], links: tuple[LabLink, ...]) -> Iterator[Problem]:

@@ -6,7 +6,8 @@ from msgspec import field
 
 from qstack.base.ids import Qna
 from qstack.config.broker import Broker
-from qstack.config.hardware import ArmDelays, Hardware, Memory, Werner
+from qstack.config.devices import Device
+from qstack.config.hardware import PhysicalLink
 from qstack.config.node import Address, Chance, Log, MaxError, Mode
 from qstack.config.value import Permissions, Section, SocketPath, Users, about
 
@@ -36,16 +37,16 @@ class Pace(Section):
     max_error_ns: MaxError = 1_000_000
 
 
-class TwinNode(Memory, kw_only=True):
+class TwinNode(Device, kw_only=True):
     """The device of one node. One that is only a station has no qubits."""
 
     qna: Address
-    qubits: Annotated[int, about("number of its memories", 32, ge=0, le=(1 << 20) - 1)] = 0
+    qubits: Annotated[int, about("number of its communication memories", 32, ge=0, le=(1 << 20) - 1)] = 0
     users: Annotated[Users, about('users whose daemon may attach as this node over the Unix socket, or "any"',
                                   ["qstack"])] = Users(None)  # fmt: skip
 
 
-class TwinLink(Section):
+class TwinLink(PhysicalLink, kw_only=True):
     """A quantum link between two nodes."""
 
     id: Annotated[int, about("number of the link, unique in the twin", 1, ge=0, le=(1 << 32) - 1)]
@@ -53,8 +54,6 @@ class TwinLink(Section):
                                                max_length=2)]  # fmt: skip
     station: Annotated[Qna, about("node whose device hears the heralds; an end may be it", "64512.2")]
     cycle_ns: Annotated[int, about("length of an attempt cycle in ns", 10_000, ge=1)] = 10_000
-    arm_delays_ns: ArmDelays = (0, 0)
-    model: Hardware = field(default_factory=Werner)
 
 
 class TwinFile(Section):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from qstack.base.ids import Qna, format_qna
-from qstack.config.hardware import check_hardware, check_memory
+from qstack.config.devices import check_device
+from qstack.config.hardware import check_hardware
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import Rule, repeated
 from qstack.config.twin import TwinLink, TwinListen, TwinNode
@@ -28,7 +29,7 @@ def _check_listen(listen: TwinListen) -> Iterator[Problem]:
 def _check_nodes(nodes: tuple[TwinNode, ...]) -> Iterator[Problem]:
     yield from repeated("node", "qna", [format_qna(each.qna) for each in nodes], "list each node once")
     for n, node in enumerate(nodes):
-        yield from check_memory(node, f"$.node[{n}]")
+        yield from check_device(node, f"$.node[{n}]")
 
 
 def _check_links(nodes: tuple[TwinNode, ...], links: tuple[TwinLink, ...]) -> Iterator[Problem]:
@@ -49,7 +50,7 @@ def _check_link(path: str, link: TwinLink, qubits: dict[Qna, int]) -> Iterator[P
             yield Problem(where, shown(text), "is no node of the twin", f'add [[node]] qna = "{text}"')
         elif node in link.ends and not qubits[node] and n < len(link.ends):
             yield Problem(where, shown(text), "has no memories to make pairs in", "give its [[node]] qubits = 32")
-    yield from check_hardware(link.model, link.cycle_ns, f"{path}.model")
+    yield from check_hardware(link, link.cycle_ns, path)
 
 
 TWIN_RULES = (

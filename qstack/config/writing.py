@@ -24,12 +24,12 @@ def _tables(value: Struct, path: tuple[str, ...]) -> Iterator[str]:
     inner: list[str] = []
     for info in msgspec.structs.fields(type(value)):
         item = getattr(value, info.name)
-        if item is None or item == _default(info):
+        if _left_out(info, item):
             continue
         kind, where = bare_type(info.type), (*path, info.encode_name)
         if isinstance(item, Struct) and not _is_tagged(item):
             inner += ["", f"[{'.'.join(where)}]", *_tables(item, where)]
-        elif get_origin(kind) is tuple and item and isinstance(item[0], Struct):
+        elif get_origin(kind) is tuple and item and isinstance(item[0], Struct) and not _is_tagged(item[0]):
             for each in item:
                 inner += ["", f"[[{'.'.join(where)}]]", *_tables(each, where)]
         elif isinstance(item, dict):
@@ -50,6 +50,10 @@ def _dictionary(items: dict[str, Any], path: tuple[str, ...]) -> list[str]:
     return lines
 
 
+def _left_out(info: FieldInfo, item: Any) -> bool:
+    return item is None or item == _default(info)
+
+
 def _default(info: FieldInfo) -> Any:
     return info.default_factory() if info.default_factory is not NODEFAULT else info.default
 
@@ -64,9 +68,9 @@ def _plain(kind: Any, item: Any) -> Any:
         return FORMS[kind].write(item)
     if isinstance(item, Struct):
         config = item.__struct_config__
-        fields = msgspec.structs.fields(type(item))
         tag = {} if config.tag is None else {str(config.tag_field): config.tag}
-        return tag | {f.encode_name: _plain(bare_type(f.type), getattr(item, f.name)) for f in fields}
+        said = [info for info in msgspec.structs.fields(type(item)) if not _left_out(info, getattr(item, info.name))]
+        return tag | {info.encode_name: _plain(bare_type(info.type), getattr(item, info.name)) for info in said}
     if isinstance(item, tuple):
         inner = next((get_args(member)[0] for member in members_of(kind) if get_origin(member) is tuple), None)
         return [_plain(bare_type(inner), each) for each in item]

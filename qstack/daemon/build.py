@@ -6,6 +6,7 @@ from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import AsNumber, LinkId, Qna
 from qstack.base.locator import Locator
+from qstack.config.hardware import link_hardware
 from qstack.config.node import Link, NodeFile, Route
 from qstack.config.tuning import tuned
 from qstack.daemon.credentials import Credentials
@@ -93,11 +94,15 @@ def _capabilities(file: NodeFile) -> Capability:
 
 
 def _link(link: Link, memories: tuple[int, ...]) -> LinkConfiguration:
-    states = None if link.states is None else tuple(link.states)
+    states, probability = None if link.states is None else tuple(link.states), link.success_probability
+    hardware = None if link.hardware is None else link_hardware(link.hardware, link.cycle_ns)
+    if hardware is not None:
+        expected = hardware.best()
+        states, probability = expected.expected_states(), expected.success_probability
     return LinkConfiguration(
         link=LinkId(link.id), neighbour=link.neighbour, stations=link.stations, memories=memories,  # type: ignore[arg-type]
-        cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=link.success_probability,
-        fidelity=link.fidelity, states=states,  # type: ignore[arg-type]
+        cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=probability,
+        fidelity=link.fidelity, states=states, hardware=hardware,  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse, QstackError
 from qstack.base.ids import LinkId, Qna
 from qstack.config.broker import Broker
-from qstack.config.hardware import link_model, memory_model
+from qstack.config.devices import device_model
+from qstack.config.hardware import link_hardware
 from qstack.config.loading import load_twin
 from qstack.config.mosquitto import write_mosquitto
 from qstack.config.twin import TwinFile
@@ -25,7 +26,6 @@ from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
 from qstack.io.mqtt import BrokerAddress
 from qstack.pki.files import common_name
-from qstack.quantum.hardware import LinkHardware
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
 
@@ -82,10 +82,12 @@ def make_twin(file: TwinFile) -> Twin:
     """The twin that a file describes."""
     seed = file.chance.seed
     chance = Chance(system_seed(), secret=True) if seed is None else Chance(bytes(seed), secret=False)
-    nodes = {each.qna: TwinNode(memory_model(each), each.qubits) for each in file.nodes}
+    nodes = {
+        each.qna: TwinNode(device_model(each, each.qubits).communication.model, each.qubits) for each in file.nodes
+    }
     links = {
         LinkId(each.id): TwinLink((each.ends[0], each.ends[1]), each.station,
-                                  LinkHardware.fixed(link_model(each.model, each.cycle_ns, each.arm_delays_ns)))
+                                  link_hardware(each, each.cycle_ns))
         for each in file.links
     }  # fmt: skip
     return Twin(TwinConfiguration(nodes, links, file.time.pace, file.time.grace_ns, file.time.horizon_ns), chance)

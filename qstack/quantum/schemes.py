@@ -188,14 +188,15 @@ class Encoded:
 class OneWay(_Plain):
     """A link of generation 3: one end makes a logical pair and sends its half, of which enough photons arrive or not.
 
-    The first arm leads from the sender to the station, the second from there to the receiver; usually the station is
-    the receiver and has an arm of no length. `detection`: share of photons that gets into the channel and, all having
-    arrived, out of it; `fidelity`: of a logical pair that arrived.
+    One arm leads from the sender to the station, the other from there to the receiver; usually the station is the
+    receiver and has an arm of no length. `detection`: share of photons that gets into the channel and, all having
+    arrived, out of it; `fidelity`: of a logical pair that arrived; `backward`: whether the second end is the sender.
     """
 
     code: ParityCode
     detection: float = 1.0
     fidelity: float = 1.0
+    backward: bool = False
 
     def __post_init__(self) -> None:
         heralding.check_probabilities(self.detection, self.fidelity)
@@ -212,7 +213,7 @@ class OneWay(_Plain):
 
     def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
         """The sender's half is there at once, the other after its flight."""
-        return 0, sum(flights_ns)
+        return (sum(flights_ns), 0) if self.backward else (0, sum(flights_ns))
 
 
 def _seen(detection: tuple[float, float], light: Light) -> tuple[float, float]:

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qstack.base.bell import BellIndex
 from qstack.base.ids import Qna, as_number, parse_qna
 from qstack.config.expansion import Expansion, ca_folder, consecutive_addresses, expand, loopback_start, node_folder
-from qstack.config.hardware import SingleClick, expected_states, link_model
+from qstack.config.hardware import link_hardware
+from qstack.config.light import Fibre, Given
 from qstack.config.loading import load_node, load_topology, load_twin
 from qstack.config.node import NodeFile
+from qstack.config.schemes import SingleClick
 from qstack.config.topology import LabLink, LabNode, Laboratory, TopologyFile
 from qstack.config.writing import to_toml
-from qstack.quantum.formulas import fidelity, transpose
+from qstack.daemon.build import make_node
+from qstack.quantum.formulas import transpose
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "tools" / "examples").glob("*.toml"))
 START = IPv4Address("127.64.0.0")
@@ -137,16 +141,24 @@ def test_station_between_two_nodes_is_told_of_its_link() -> None:
     assert {neighbour.qna for neighbour in files["a"].neighbours} == {nodes[1].qna, nodes[2].qna}
 
 
-def test_expected_states_follow_the_lower_address_and_name_each_bell_index() -> None:
+def test_hardware_follows_the_lower_address_and_says_what_to_expect(tmp_path: Path) -> None:
     model = SingleClick(bright=(0.1, 0.2), detection=(0.5, 0.6), visibility=0.9)
     nodes = (LabNode(name="a", qna=parse_qna("7.2")), LabNode(name="b", qna=parse_qna("7.1")))
-    links = (LabLink(between=("a", "b"), model=model),)
-    file = expanded(TopologyFile(lab=Laboratory(name="x"), nodes=nodes, links=links)).nodes["a"]
-    states = file.links[0].states
-    assert states is not None
-    expected = expected_states(link_model(model, 10_000))
-    assert states == tuple(transpose(state) for state in expected)
-    assert [fidelity(state, bell) > 0.7 for bell, state in enumerate(states)] == [True] * 4
+    links = (LabLink(between=("a", "b"), model=model, arms=(Fibre(length_km=10.0), Given(flight_ns=7))),)
+    expansion = expanded(TopologyFile(lab=Laboratory(name="x"), nodes=nodes, links=links))
+    put(tmp_path, expansion)
+    truth = link_hardware(load_twin(tmp_path / "qtwind.toml").links[0], 10_000)
+    for name in ("a", "b"):
+        [link] = make_node(load_node(tmp_path / f"{name}.toml"), None).links
+        assert link.hardware is not None and link.hardware.tunable
+        assert link.success_probability == pytest.approx(truth.at().success_probability)
+        assert link.states is not None
+        for bell in (BellIndex.PSI_PLUS, BellIndex.PSI_MINUS):
+            assert link.states[bell] == pytest.approx(transpose(truth.at().state(bell)))
+        assert link.hardware.at((0.3, 0.05)).success_probability == pytest.approx(
+            truth.at((0.05, 0.3)).success_probability
+        )
+        assert link.hardware.at().arm_delays_ns == (7, 48_967)
 
 
 def test_chosen_seed_gives_each_process_its_own() -> None:

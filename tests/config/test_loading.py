@@ -224,7 +224,7 @@ def test_prefix_of_a_node_to_which_there_is_no_way_is_refused(tmp_path: Path) ->
         ('"64512.1", "64512.2"', '"64512.1", "64512.1"', "$.link[0].ends", "one node twice"),
         ('station = "64512.2"', 'station = "64512.5"', "$.link[0].station", "[[node]]"),
         ("qubits = 4\nt1-ns = 1000", "t1-ns = 1000", "$.link[0].ends[0]", "qubits"),
-        ('kind = "werner"', 'kind = "ideal"', "$.link[0].model.kind", '"double-click" or "single'),
+        ('kind = "werner"', 'kind = "ideal"', "$.link[0].model.kind", 'or "single-click" or'),
         ("fidelity = 0.9", "fidelty = 0.9", "$.link[0].model.fidelty", "did you mean fidelity?"),
         ('"werner", fidelity = 0.9', '"double-click", detection = [0.0, 0.5]', "$.link[0].model", "raise"),
         ("[[node]]", '[time]\npace = -1\n[[node]]', "$.time.pace", ">= 0"),

@@ -6,6 +6,7 @@ from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, QubitId, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.quantum.formulas import Correlations, fidelity, transpose, werner
+from qstack.quantum.hardware import LinkHardware
 from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_STATIONS
 
 __all__ = ["LinkConfiguration", "LinkParameters", "StationConfiguration"]
@@ -40,7 +41,8 @@ class LinkConfiguration:
     memories that belong to the link's device port. Cycle n begins at domain time n `cycle_ns`; windows lie inside slots
     of `slot_cycles`, slot n beginning at cycle n `slot_cycles`. `success_probability`: expected, of one attempt.
     `fidelity`: expected, of a fresh pair (Werner); `states`: instead of it, the expected state for each Bell index, the
-    qubit of the end with the lower address first.
+    qubit of the end with the lower address first. `hardware`: what the link is made of, as far as that is known, its
+    ends in the same order; what is expected of settings and instants follows from it.
     """
 
     link: LinkId
@@ -52,6 +54,7 @@ class LinkConfiguration:
     success_probability: float = 1.0
     fidelity: float = 1.0
     states: tuple[Correlations, Correlations, Correlations, Correlations] | None = None
+    hardware: LinkHardware | None = None
 
     def __post_init__(self) -> None:
         where = f"link {self.link} to {format_qna(self.neighbour)}"
