@@ -53,25 +53,6 @@ cdef inline void collapse(double* r, uint32_t half, const double* bloch, double 
             column[(i + 1) * own] = bloch[i] * left
 
 
-cdef inline void contract(const double* r, int r_bound, const double* s, int s_bound, uint8_t bell, double norm,
-                          double* joined) noexcept nogil:
-    """joined = R D S / norm over the bound (measured) indices; R's free index first, S's second."""
-    cdef double signs[4]
-    cdef double weighted[4]
-    cdef int r_free = 5 - r_bound
-    cdef int s_free = 5 - s_bound
-    cdef int i, j, m
-    bell_signs(bell, signs)
-    for i in range(4):
-        for m in range(4):
-            weighted[m] = r[i * r_free + m * r_bound] * signs[m] / norm
-        for j in range(4):
-            joined[4 * i + j] = (weighted[0] * s[j * s_free] + weighted[1] * s[j * s_free + s_bound]
-                                 + weighted[2] * s[j * s_free + 2 * s_bound]
-                                 + weighted[3] * s[j * s_free + 3 * s_bound])
-    joined[0] = 1.0
-
-
 cdef inline uint8_t draw_bell(double xx, double yy, double zz, double uniform, double* norm) noexcept nogil:
     """Choose a Bell outcome by one uniform draw, from correlations of the two; norm = four times its probability."""
     cdef double signs[4]

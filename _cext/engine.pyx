@@ -32,9 +32,10 @@ from libc.string cimport memcpy
 
 from qstack._cext.gates cimport Action, describe, describe_clifford
 from qstack._cext.operations cimport (
-    act_one, bell_one, erase_one, inspect_one, measure_one, release_one, scatter_one, swap_one, touch,
+    act_one, bell_one, erase_one, inspect_one, measure_one, release_one, scatter_one, touch,
 )
 from qstack._cext.registers cimport may_hold, reduced, settle
+from qstack._cext.swapping cimport swap_many
 from qstack._cext.store cimport (
     ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, OK, PAIR, UNKNOWN_OPERAND, Qubit, Store, close_store, find,
     handle_of, has_room, index_of, intern_kind, open_store, take_qubit, take_slot,
@@ -307,18 +308,18 @@ cdef class PairEngine:
         """n Bell measurements, each of qubits that share no state; both are released, what they were entangled with
         becomes one state. outcomes: Bell index 0..3; probabilities: that of the outcome."""
         cdef Py_ssize_t count = firsts.shape[0]
-        cdef Py_ssize_t n
         same(seconds.shape[0], count)
         same(instants_ns.shape[0], count)
         same(uniforms.shape[0], count)
         same(outcomes.shape[0], count)
         same(probabilities.shape[0], count)
         same(statuses.shape[0], count)
+        if count == 0:
+            return
         self.enter()
         with nogil:
-            for n in range(count):
-                statuses[n] = swap_one(&self.store, firsts[n], seconds[n], instants_ns[n], uniforms[n], &outcomes[n],
-                                            &probabilities[n])
+            swap_many(&self.store, &firsts[0], &seconds[0], &instants_ns[0], &uniforms[0], &outcomes[0],
+                      &probabilities[0], &statuses[0], count)
         self.busy = False
 
     def bell_measure(self, const uint64_t[::1] firsts, const uint64_t[::1] seconds, const int64_t[::1] instants_ns,
@@ -505,12 +506,13 @@ cdef int same(Py_ssize_t found, Py_ssize_t wanted) except -1:
 
 cdef int check_states(const double[::1] tensors, Py_ssize_t size) except -1:
     """Refuse what is no state. Positivity is the caller's: models are positive by construction."""
-    cdef Py_ssize_t n
-    for n in range(tensors.shape[0]):
-        if n % size == 0 and tensors[n] != 1.0:
+    cdef Py_ssize_t start, n
+    for start in range(0, tensors.shape[0], size):
+        if tensors[start] != 1.0:
             raise ValueError("R_00 of a state is 1")
-        if not -1.0 - 1e-9 <= tensors[n] <= 1.0 + 1e-9:
-            raise ValueError("a correlation lies in -1..1")
+        for n in range(start, start + size):
+            if not -1.0 - 1e-9 <= tensors[n] <= 1.0 + 1e-9:
+                raise ValueError("a correlation lies in -1..1")
     return 0
 
 

@@ -9,8 +9,6 @@ from qstack._cext.store cimport Qubit, Store
 
 cdef uint8_t touch(Store* store, uint64_t handle, int64_t instant_ns, Qubit** qubit) noexcept nogil
 cdef uint8_t scatter_one(Store* store, uint64_t handle, const double* factors, int64_t instant_ns) noexcept nogil
-cdef uint8_t swap_one(Store* store, uint64_t first, uint64_t second, int64_t instant_ns, double uniform,
-                      uint8_t* outcome, double* probability) noexcept nogil
 cdef uint8_t bell_one(Store* store, uint64_t first, uint64_t second, int64_t instant_ns, double uniform,
                       uint8_t* outcome, double* probability) noexcept nogil
 cdef uint8_t measure_one(Store* store, uint64_t handle, const double* axis, int64_t instant_ns, double uniform,

@@ -2,13 +2,12 @@
 """What is done to one qubit or two: one item of a batch. Laws and theory: engine.pyx."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
-from qstack._cext.algebra cimport collapse, contract, draw_bell, own_stride, plus_probability, trace_out
+from qstack._cext.algebra cimport collapse, plus_probability, trace_out
 from qstack._cext.gates cimport Action
 from qstack._cext.registers cimport bell, bell_room, entangle, leave, reduced, settle
 from qstack._cext.store cimport (
-    ALONE, EARLY, ERASED, IN_REGISTER, NOBODY, NO_ROOM, OK, PAIR, SAME_PAIR, SAME_QUBIT, STALE, UNKNOWN_OPERAND, Qubit,
+    ALONE, EARLY, ERASED, IN_REGISTER, NOBODY, NO_ROOM, OK, PAIR, SAME_QUBIT, STALE, UNKNOWN_OPERAND, Qubit,
     Store, decays, find, free_qubit_of, free_slot_of, handle_of, index_of, survival, tensor_of,
 )
 from qstack._cext.tensor cimport age, scale_one, turn_one, turn_two
@@ -47,65 +46,6 @@ cdef uint8_t scatter_one(Store* store, uint64_t handle, const double* factors, i
         r = tensor_of(store, qubit, &size, &stride)
         scale_one(r, size, stride, factors)
     return status
-
-
-cdef uint8_t swap_one(Store* store, uint64_t first, uint64_t second, int64_t instant_ns, double uniform,
-                      uint8_t* outcome, double* probability) noexcept nogil:
-    cdef Qubit* a = find(store, first)
-    cdef Qubit* b = find(store, second)
-    cdef double joined[PAIR]
-    cdef double* r
-    cdef double* s
-    cdef double norm
-    cdef int r_bound, s_bound
-    if a == NULL or b == NULL:
-        return STALE
-    if a.holder == b.holder:
-        return SAME_PAIR
-    if (a.holder | b.holder) & IN_REGISTER:
-        return bell_one(store, first, second, instant_ns, uniform, outcome, probability)
-    if instant_ns < a.touched_ns or instant_ns < b.touched_ns:
-        return EARLY
-    bring(store, a, instant_ns)
-    bring(store, b, instant_ns)
-    r = &store.pairs[<size_t>PAIR * a.holder]
-    s = &store.pairs[<size_t>PAIR * b.holder]
-    r_bound = own_stride(a.side)
-    s_bound = own_stride(b.side)
-    outcome[0] = draw_bell(r[r_bound] * s[s_bound], r[2 * r_bound] * s[2 * s_bound], r[3 * r_bound] * s[3 * s_bound],
-                           uniform, &norm)
-    probability[0] = norm / 4.0
-    contract(r, r_bound, s, s_bound, outcome[0], norm, joined)
-    memcpy(r, joined, PAIR * sizeof(double))
-    join(store, a, b)
-    return OK
-
-
-cdef void join(Store* store, Qubit* a, Qubit* b) noexcept nogil:
-    """Make a pair, in a's slot, of the partners of two measured qubits: its first half is a's partner."""
-    cdef Qubit* left = NULL
-    cdef Qubit* right = NULL
-    cdef uint8_t alone = (a.flags | b.flags) & ALONE
-    free_slot_of(store, b.holder)
-    if a.partner != NOBODY:
-        left = &store.qubits[a.partner]
-        left.side = 0
-        left.partner = b.partner
-        left.flags |= alone
-    if b.partner != NOBODY:
-        right = &store.qubits[b.partner]
-        right.holder = a.holder
-        right.side = 1
-        right.partner = a.partner
-        right.flags |= alone
-    if left == NULL and right == NULL:
-        free_slot_of(store, a.holder)
-    if left == NULL and right != NULL:
-        right.flags &= ~ALONE
-    if right == NULL and left != NULL:
-        left.flags &= ~ALONE
-    free_qubit_of(store, a)
-    free_qubit_of(store, b)
 
 
 cdef uint8_t bell_one(Store* store, uint64_t first, uint64_t second, int64_t instant_ns, double uniform,

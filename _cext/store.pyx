@@ -20,7 +20,12 @@ from libc.string cimport memcpy, memset
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** block, size_t alignment, size_t size)
 
+cdef extern from "sys/mman.h" nogil:
+    int madvise(void* address, size_t octets, int advice)
+    int MADV_HUGEPAGE
+
 cdef enum:
+    HUGE_PAGE = 1 << 21
     SLOT_OCTETS = 128           # also the alignment of a slot
     FIRST_SLOTS = 64
     FIRST_REGISTERS = 16
@@ -59,17 +64,16 @@ cdef bint grow(Store* store, uint32_t needed) noexcept nogil:
     """Move to larger tables, at least twice as large if the limit allows. False: no memory, and nothing has changed."""
     cdef uint64_t slots = 2 * <uint64_t>store.slots
     cdef uint32_t old = store.slots
-    cdef void* pairs = NULL
-    cdef void* qubits = NULL
+    cdef void* pairs
+    cdef void* qubits
     slots = max(slots, <uint64_t>needed, <uint64_t>FIRST_SLOTS)
     slots = min(slots, <uint64_t>store.limit_slots)
-    if posix_memalign(&pairs, SLOT_OCTETS, slots * SLOT_OCTETS) != 0:
-        return False
-    if posix_memalign(&qubits, SLOT_OCTETS, 2 * slots * sizeof(Qubit)) != 0:
+    pairs = blank(slots * SLOT_OCTETS)
+    qubits = blank(2 * slots * sizeof(Qubit))
+    if pairs == NULL or qubits == NULL:
         free(pairs)
+        free(qubits)
         return False
-    memset(pairs, 0, slots * SLOT_OCTETS)
-    memset(qubits, 0, 2 * slots * sizeof(Qubit))
     if old:
         memcpy(pairs, store.pairs, <size_t>old * SLOT_OCTETS)
         memcpy(qubits, store.qubits, 2 * <size_t>old * sizeof(Qubit))
@@ -80,6 +84,19 @@ cdef bint grow(Store* store, uint32_t needed) noexcept nogil:
     store.slots = <uint32_t>slots
     chain(store, old)
     return True
+
+
+cdef void* blank(size_t octets) noexcept nogil:
+    """A zeroed block, or NULL. Large ones ask for huge pages: qubits are visited in any order, and with pages of 4 KiB
+    each visit would first wait for its address to be translated."""
+    cdef void* block = NULL
+    cdef bint large = octets >= 2 * <size_t>HUGE_PAGE
+    if posix_memalign(&block, HUGE_PAGE if large else SLOT_OCTETS, octets) != 0:
+        return NULL
+    if large:
+        madvise(block, octets, MADV_HUGEPAGE)   # a wish: what does not come is no error
+    memset(block, 0, octets)
+    return block
 
 
 cdef void chain(Store* store, uint32_t first) noexcept nogil:

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from tools.benchmarks import __main__ as bench
-from tools.benchmarks import codec, seal, session, starting
+from tools.benchmarks import circuit, codec, engine, peers, seal, session, starting
 from tools.benchmarks.comparison import Comparison, best_us
 from tools.benchmarks.peers import PeerAbsent
 
 KEYS = ["name", "ours", "theirs", "peer", "unit", "ratio", "command"]
 WANTED = {
     "codec.decode/scapy", "codec.encode/scapy", "codec.decode/dpkt", "session.handshake/dtls",
-    "seal.datagrams/bare-udp", "nodes.start/simulaqron",
+    "seal.datagrams/bare-udp", "nodes.start/simulaqron", "engine.swap/sequence", "engine.swap/c.1e3",
+    "engine.swap/c.1e6", "engine.circuit/qutip",
 }  # fmt: skip
 
 
@@ -75,6 +76,38 @@ def test_seal_is_slower_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seal, "SECONDS", 0.2)
     result = seal.datagrams()
     assert result.ratio is not None and 0.01 < result.ratio < 1
+
+
+def test_swap_keeps_up_with_a_plain_c_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "ROUND_SECONDS", 0.05)
+    result = engine.swap_c(1000, "1e3")
+    assert result.ratio is None or result.ratio >= 1 / 1.5, result
+
+
+def test_swap_keeps_its_distance_from_sequence_where_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (peers.PEERS / "sequence" / "ready").exists():
+        pytest.skip("SeQUeNCe is not installed: ./tools/bench engine.swap/sequence")
+    monkeypatch.setattr(engine, "ROUND_SECONDS", 0.1)
+    result = engine.swap_sequence()
+    assert result.ratio is not None and result.ratio >= 50, result
+
+
+def test_circuit_is_faster_than_qutip(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("qutip")
+    monkeypatch.setattr(circuit, "SECONDS", 0.4)
+    result = circuit.circuit()
+    assert result.ratio is not None and result.ratio >= 5, result
+
+
+def test_peer_of_the_engine_that_cannot_be_had_is_reported_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise PeerAbsent("no Python 3.12")
+
+    monkeypatch.setattr(engine, "ROUND_SECONDS", 0.02)
+    monkeypatch.setattr(engine, "sequence", refuse)
+    monkeypatch.setattr(engine, "compile_loop", refuse)
+    for result in (engine.swap_sequence(), engine.swap_c(100, "1e2")):
+        assert result.ours > 0 and (result.theirs, result.ratio) == (None, None) and "3.12" in result.peer
 
 
 def test_peer_that_cannot_be_had_is_reported_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:

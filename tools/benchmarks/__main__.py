@@ -8,12 +8,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benchmarks import codec, seal, session, starting
+from tools.benchmarks import circuit, codec, engine, seal, session, starting
 from tools.benchmarks.comparison import Comparison
 
 Entry = Callable[[], Comparison]
 
-ENTRIES: dict[str, Entry] = {**codec.ENTRIES, **session.ENTRIES, **seal.ENTRIES, **starting.ENTRIES}
+ENTRIES: dict[str, Entry] = {
+    **codec.ENTRIES,
+    **session.ENTRIES,
+    **seal.ENTRIES,
+    **starting.ENTRIES,
+    **engine.ENTRIES,
+    **circuit.ENTRIES,
+}
 
 
 def chosen(names: list[str]) -> list[Entry]:

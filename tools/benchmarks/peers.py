@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ROOT", "PeerAbsent", "simulaqron"]
+__all__ = ["ROOT", "SEQUENCE_VERSION", "PeerAbsent", "sequence", "simulaqron"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "build" / "peers"
 SIMULAQRON_VERSION = "4.1.2"
+SEQUENCE_VERSION = "1.3.1"
 _LISTENERS = 3
 _LISTEN = re.compile(r"reactor\.listenTCP\((?!.*interface=)(.*)\)$", re.M)
 
@@ -33,9 +34,32 @@ def simulaqron() -> Path:
     return command
 
 
-def _install(environment: Path, requirement: str) -> None:
+def sequence() -> Path:
+    """The Python of an environment that holds SeQUeNCe, installed when it is not there yet. Raises `PeerAbsent`."""
+    environment = PEERS / "sequence"
+    done = environment / "ready"
+    if not done.exists():
+        _install(environment, f"sequence=={SEQUENCE_VERSION}", _python_312())
+        done.touch()
+    return environment / "bin" / "python"
+
+
+def _python_312() -> str:
+    """A Python of the one minor version that SeQUeNCe supports. Raises `PeerAbsent`."""
+    managed = sorted(Path.home().glob(".pyenv/versions/3.12*/bin/python3.12"))
+    for candidate in (sys.executable, "python3.12", *map(str, managed)):
+        command = [candidate, "-c", "import sys, venv; sys.exit(sys.version_info[:2] != (3, 12))"]
+        try:
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                return candidate
+        except FileNotFoundError:
+            continue
+    raise PeerAbsent(f"SeQUeNCe {SEQUENCE_VERSION} needs Python 3.12, and there is none")
+
+
+def _install(environment: Path, requirement: str, interpreter: str = sys.executable) -> None:
     python = environment / "bin" / "python"
-    make = [sys.executable, "-m", "venv", "--clear", str(environment)]
+    make = [interpreter, "-m", "venv", "--clear", str(environment)]
     fill = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
     for step in (make, fill):
         ran = subprocess.run(step, capture_output=True, text=True, check=False, timeout=900)
