@@ -1,5 +1,5 @@
 """A physical link, as all files describe it: written once, read by the twin for what happens and by nodes for what to
-expect."""
+expect (HARDWARE-11)."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any

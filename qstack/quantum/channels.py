@@ -1,7 +1,7 @@
 """What light meets on its way: how much of it arrives, and when.
 
 A channel is a value. Where it changes with time it changes in steps, so that what is sampled over a window and what is
-computed for an instant are the same to the last bit.
+computed for an instant are the same to the last bit (HARDWARE-3).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Links that are encoded: several physical pairs or photons make one logical pair with fewer errors.
+"""Links that are encoded: several physical pairs or photons make one logical pair with fewer errors (HARDWARE-8).
 
 `BlockCode` corrects errors, as repeaters of the second generation need it; `ParityCode` outlives the loss of photons,
 as those of the third do. Both say what a logical pair costs in qubits. The arithmetic is pessimistic for codes that

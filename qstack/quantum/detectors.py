@@ -1,4 +1,4 @@
-"""Single-photon detectors: what they miss, what they make up, and how long they are blind after a click."""
+"""Single-photon detectors: what they miss and make up, and how long a click blinds them (HARDWARE-4)."""
 
 from dataclasses import dataclass
 from math import expm1

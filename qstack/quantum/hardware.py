@@ -1,4 +1,4 @@
-"""A physical link before a setting of its parameters is chosen: scheme, channels, detectors.
+"""A physical link before a setting of its parameters is chosen: scheme, channels, detectors (HARDWARE-1).
 
 Laws:
 

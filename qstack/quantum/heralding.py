@@ -1,4 +1,4 @@
-"""What a herald means: probability and exact two-qubit state of single-click and double-click heralding.
+"""What a herald means: probability and exact two-qubit state of single-click and double-click heralding (HARDWARE-5).
 
 A midpoint has a balanced beam splitter and two detectors that click or do not. An attempt succeeds when exactly one of
 them clicks in its window (each window, for double click); which one it was is the herald. `detection`: probability, by

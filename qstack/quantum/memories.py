@@ -1,4 +1,4 @@
-"""What a node's device is: memories that forget, gates that take time and fail, and how much of each there is."""
+"""A node's device: memories that forget, gates that take time and fail, and how much of each there is (HARDWARE-7)."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple

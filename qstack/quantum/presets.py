@@ -1,4 +1,5 @@
-"""Devices by name, so that a configuration need not list numbers. Where each number comes from stands beside it.
+"""Devices by name, so that a configuration need not list numbers. Where each number comes from stands beside it
+(HARDWARE-7).
 
 `ideal`: nothing forgets, takes time or fails.
 

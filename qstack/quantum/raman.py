@@ -1,4 +1,4 @@
-"""Classical light in the fibre of a quantum link: what spontaneous Raman scattering sends to the detectors.
+"""Classical light in the fibre of a quantum link: what Raman scattering sends to the detectors (HARDWARE-4-3).
 
 Classical light of power P scatters all along the fibre into the band d_lambda of the quantum channel's filter. With b
 the scattering per length and bandwidth and a the attenuation (1/km, taken as the same for both wavelengths), there

@@ -1,4 +1,4 @@
-"""The three generations of quantum repeaters, as what a node of one can do and what it has to be told.
+"""The three generations of quantum repeaters, as what a node of one can do and what it has to be told (HARDWARE-8).
 
 After Muralidharan et al., Scientific Reports 6 (2016) 20463 (arXiv:1509.08435), which sorts repeaters by how they fight
 loss and how they fight errors:

@@ -1,4 +1,4 @@
-"""Successes of a window, drawn without a step for each attempt.
+"""Successes of a window, drawn without a step for each attempt (HARDWARE-10).
 
 One uniform u gives a target -ln(1 - u) of exponential size; attempts that succeed with p use up -ln(1 - p) of it each,
 and the attempt that exhausts it is the one that succeeds. Where p is constant that is the geometric law in one

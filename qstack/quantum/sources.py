@@ -1,4 +1,4 @@
-"""A source of photon pairs, in the middle of a link or at one end, and memories that absorb and say so.
+"""A source of photon pairs, in the middle of a link or at one end, and memories that absorb and say so (HARDWARE-6).
 
 An attempt succeeds when both memories say that they hold a photon. A memory that holds none and says so all the same
 (a dark count, light that is not the source's) is in no definite state, and what it is paired with is worth nothing.

@@ -1,4 +1,4 @@
-"""The upper MAC scheduler: quantum windows and classical bursts take turns on one fibre.
+"""The upper MAC scheduler: quantum windows and classical bursts take turns on one fibre (HARDWARE-9).
 
 Laws:
 
