@@ -18,6 +18,7 @@ from qstack.proto.circuit.params import CircuitParameters
 from qstack.proto.epr.admission import PurposeRule
 from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
+from qstack.proto.link.handling import EndHandling
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.qarp.params import QarpParameters
 from qstack.proto.qarp.segment import Segment
@@ -25,8 +26,9 @@ from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.session.params import SessionParameters
 from qstack.proto.unit.admission import ClaimRule
 from qstack.proto.unit.params import UnitParameters
+from qstack.quantum.memories import MemoryModel
 from qstack.wire.qarp import Capability
-from qstack.wire.twin import Attached
+from qstack.wire.twin import PROBABILITY_UNIT, Attached
 
 __all__ = ["PARAMETERS", "check", "make_chance", "make_node"]
 
@@ -69,7 +71,7 @@ def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
         locators={each.name: (each.locator,) for each in file.segments},
         device_port=file.node.device_port,
         capabilities=_capabilities(file),
-        links=tuple(_link(link, memories) for link, memories in zip(file.links, file.memories, strict=True)),
+        links=tuple(_link(link, memories, device) for link, memories in zip(file.links, file.memories, strict=True)),
         stations=_stations(file),
         prefixes=tuple(PrefixRoute(route.prefix, route.node) for route in file.routes if route.prefix and route.node),
         nodes=tuple(_node_routes(file.routes)),
@@ -93,7 +95,7 @@ def _capabilities(file: NodeFile) -> Capability:
     return found
 
 
-def _link(link: Link, memories: tuple[int, ...]) -> LinkConfiguration:
+def _link(link: Link, memories: tuple[int, ...], device: Attached | None) -> LinkConfiguration:
     states, probability = None if link.states is None else tuple(link.states), link.success_probability
     hardware = None if link.hardware is None else link_hardware(link.hardware, link.cycle_ns)
     if hardware is not None:
@@ -103,7 +105,18 @@ def _link(link: Link, memories: tuple[int, ...]) -> LinkConfiguration:
         link=LinkId(link.id), neighbour=link.neighbour, stations=link.stations, memories=memories,  # type: ignore[arg-type]
         cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=probability,
         fidelity=link.fidelity, states=states, hardware=hardware,  # type: ignore[arg-type]
+        handling=_handling(memories, device),
     )  # fmt: skip
+
+
+def _handling(memories: tuple[int, ...], device: Attached | None) -> EndHandling:
+    """What the device says of the memories in which a link's pairs are born."""
+    kinds = () if device is None else device.memories
+    kind = next((each for each in kinds if memories and each.first <= memories[0] < each.first + each.count), None)
+    if kind is None:
+        return EndHandling()
+    readout = kind.p0 / PROBABILITY_UNIT, kind.p1 / PROBABILITY_UNIT
+    return EndHandling(MemoryModel(kind.t1_ns, kind.t2_ns, kind.depolarising_ns, readout))
 
 
 def _stations(file: NodeFile) -> tuple[StationConfiguration, ...]:

@@ -60,7 +60,7 @@ def assemble(
         own, configuration.qarp, configuration.segments, configuration.statics, chance.derive(b"qarp"),
         locators=configuration.locators, device_port=configuration.device_port, capabilities=configuration.capabilities,
     )  # fmt: skip
-    link = LinkMachine(own, configuration.link, timescale=timescale, links=configuration.links,
+    link = LinkMachine(own, configuration.link, chance.derive(b"link"), timescale=timescale, links=configuration.links,
                        stations=configuration.stations)  # fmt: skip
     circuit = CircuitMachine(own, configuration.circuit, chance.derive(b"circuit"), routes=routes, timescale=timescale)
     unit = UnitMachine(

@@ -17,6 +17,7 @@ from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, QubitId, as_number, make_qna
 from qstack.base.locator import Locator, parse_locator
 from qstack.node.configuration import NodeConfiguration
+from qstack.proto.link.handling import EndHandling
 from qstack.proto.link.params import LinkConfiguration, StationConfiguration
 from qstack.proto.qarp.segment import Segment
 from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
@@ -24,6 +25,7 @@ from qstack.proto.unit.admission import ClaimRule
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import MemoryModel
+from qstack.quantum.schemes import SingleClick
 from qstack.testing.simulation import Place, Simulation
 from qstack.testing.weather import CALM, Partition, Weather, WeatherReport
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
@@ -52,7 +54,7 @@ class TopologyLink:
     """A link between two nodes, by name. `station`: whose device hears the heralds, an end or any other node.
 
     `memories`: at each end. `success_probability`, `fidelity`: of an attempt, of a fresh pair (Werner). `hardware`:
-    what the link truly is, instead of those.
+    what the link truly is, instead of those; `believed`: what its ends are told that it is, if not that.
     """
 
     ends: tuple[str, str]
@@ -64,6 +66,7 @@ class TopologyLink:
     slot_cycles: int = 1_000
     arm_delays_ns: tuple[int, int] = (0, 0)
     hardware: LinkHardware | None = None
+    believed: LinkHardware | None = None
 
     def device(self) -> LinkHardware:
         """What the twin makes of attempts."""
@@ -232,6 +235,8 @@ class Topology:
                 link=LinkId(number), neighbour=self.qna(link.ends[link.ends[0] == name]),
                 stations=(self.qna(link.station),), memories=ports[number], cycle_ns=link.cycle_ns,
                 slot_cycles=link.slot_cycles, success_probability=link.success_probability, fidelity=link.fidelity,
+                hardware=_lower_first(link.believed or link.hardware, self.qna(link.ends[0]) < self.qna(link.ends[1])),
+                handling=EndHandling(self.node(name).memory),
             )
             for number, link in enumerate(self.links, 1) if name in link.ends
         )  # fmt: skip
@@ -241,6 +246,16 @@ class Topology:
             StationConfiguration(LinkId(number), (self.qna(link.ends[0]), self.qna(link.ends[1])), link.cycle_ns)
             for number, link in enumerate(self.links, 1) if name == link.station
         )  # fmt: skip
+
+
+def _lower_first(hardware: LinkHardware | None, is_ordered: bool) -> LinkHardware | None:
+    """Of links that are set, the arm of the end with the lower address first, as its ends count."""
+    if hardware is None or is_ordered:
+        return hardware
+    scheme = hardware.scheme
+    if isinstance(scheme, SingleClick):
+        scheme = replace(scheme, bright=scheme.bright[::-1], detection=scheme.detection[::-1])
+    return replace(hardware, scheme=scheme, arms=hardware.arms[::-1])
 
 
 def chain(

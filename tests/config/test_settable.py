@@ -30,7 +30,7 @@ from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 
 SAID_ELSEWHERE = {
-    LinkConfiguration: {"link": "id"},
+    LinkConfiguration: {"link": "id", "handling": "memories"},
     MemoryModel: {"readout": "readout_error"},
     TwinNode: {"memory": "t1_ns"},
     TwinLink: {"hardware": "model"},

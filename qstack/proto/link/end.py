@@ -3,19 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qstack.base.bell import PAULI_BASES
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.pairs import PairKind
 from qstack.base.services import LinkRefused, LinkReserved, RequestPairs, ReserveLink
 from qstack.base.time import DomainTime
-from qstack.base.units import MINUTE_NS, fidelity_from_wire, fidelity_to_wire
+from qstack.base.units import MINUTE_NS, fidelity_to_wire
+from qstack.proto.link.estimation import EstimationUnit
+from qstack.proto.link.handling import EndHandling, handling_from_wire, handling_to_wire
 from qstack.proto.link.memory import MemoryPool, Place
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
+from qstack.proto.link.settings import BRIGHT_UNIT, attainable, bright_to_wire
 from qstack.proto.link.states import REQUEST, RequestEvent
 from qstack.proto.link.surroundings import Surroundings, TimerKey
+from qstack.proto.link.tally import Bounded
 from qstack.proto.link.window import Windows
 from qstack.wire.link import (
     MAXIMUM_HERALDS,
@@ -24,6 +29,7 @@ from qstack.wire.link import (
     CreateAck,
     CreateReject,
     CreateRequest,
+    EndFacts,
     Expire,
     ExpireAck,
     Gen,
@@ -31,7 +37,10 @@ from qstack.wire.link import (
     MemoryAdvertisement,
     Pass,
     Room,
+    SampleOutcomes,
+    SampleTerms,
     Schedule,
+    SettingTlv,
 )  # fmt: skip
 from qstack.wire.value import Message
 
@@ -43,7 +52,10 @@ _OPEN = 256  # LINK-7: windows that this end lets the master open
 
 @dataclass(frozen=True, slots=True)
 class LinkDescription:
-    """A link, for operators. `rate_hz`: pairs a second, lately; `fidelity`: expected of a fresh pair."""
+    """A link, for operators. `rate_hz`: pairs a second, lately; `fidelity`: expected of a fresh pair at the setting
+    that was last used, `bright` (0: the link's own), and what it lies between (95 %). `tests`: samples of which both
+    ends have told; `samples`: pairs that this end has sacrificed; `error_rates`: of tests, in Z, X, Y.
+    """
 
     link: LinkId
     neighbour: Qna
@@ -61,6 +73,11 @@ class LinkDescription:
     cycles_attempted: int
     rate_hz: float
     fidelity: float
+    fidelity_bounds: tuple[float, float]
+    bright: float
+    tests: int
+    samples: int
+    error_rates: tuple[Bounded, ...]
 
 
 class LinkEnd:
@@ -72,7 +89,10 @@ class LinkEnd:
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
         self.pool = MemoryPool(configuration.memories)
-        self.windows = Windows(configuration, self.pool, around, tell_station)
+        self.unit = EstimationUnit(configuration.believed, configuration.handling, around.parameters.estimation,
+                                   is_lower=self.is_master, slot_cycles=configuration.slot_cycles)  # fmt: skip
+        self.windows = Windows(configuration, self.pool, around, self.unit, tell_station)
+        self.samples = self.windows.samples
         self.queue = RequestQueue(around.parameters.queued_requests)
         self._around = around
         self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
@@ -88,12 +108,14 @@ class LinkEnd:
 
     def reserve(self, asked: ReserveLink) -> LinkReserved | LinkRefused:
         """Keep memories for a label."""
-        if self.configuration.expected_fidelity < asked.min_fidelity:
+        now = self._around.domain_now()
+        setting = self.unit.setting(PairKind.KEEP, asked.min_fidelity, now)
+        if setting is None and not self.unit.changes(now):
             return LinkRefused(asked.neighbour, asked.label, ErrorCode.FIDELITY_UNATTAINABLE)
         full = len(self.pool.kept) >= self._around.parameters.labels or not self._around.has_device
         if full or not self.pool.keep(asked.label, max(1, asked.memories)):
             return LinkRefused(asked.neighbour, asked.label, ErrorCode.NO_RESOURCES)
-        fidelity = self.configuration.expected_fidelity
+        fidelity = self.unit.fidelity(bright_to_wire(None if setting is None else setting.bright), now).value
         return LinkReserved(asked.neighbour, asked.label, self.configuration.link, fidelity)
 
     def release(self, label: Label) -> None:
@@ -159,6 +181,12 @@ class LinkEnd:
                 self._advertised(message)
             case Schedule():
                 self._scheduled(message)
+            case EndFacts():
+                self.unit.meet(handling_from_wire(message))
+            case SampleTerms():
+                self.samples.hear_terms(message)
+            case SampleOutcomes():
+                self.samples.hear(message)
             case ExpireAck():
                 self._around.count("pairs_never_known", len(message.revoked))
             case _:
@@ -190,7 +218,9 @@ class LinkEnd:
             return ErrorCode.SESSION_LOST, station
         if create.kind != PairKind.KEEP or not create.number or not station:
             return ErrorCode.POLICY, station
-        if fidelity_from_wire(create.min_fidelity) > self.configuration.expected_fidelity + 1e-5:
+        now = self._around.domain_now()
+        found = self.unit.setting(PairKind(create.kind), attainable(create.min_fidelity), now)
+        if found is None and not self.unit.changes(now):
             return ErrorCode.FIDELITY_UNATTAINABLE, station
         if create.deadline <= self._around.domain_now():
             return ErrorCode.EXPIRED, station
@@ -225,8 +255,9 @@ class LinkEnd:
 
     def _scheduled(self, schedule: Schedule) -> None:
         memories = self.configuration.window_memories(schedule.memories)  # more no Reply could tell of
+        setting = schedule.option(SettingTlv) or SettingTlv()
         plan = Plan(schedule.first_cycle, schedule.cycles, schedule.stride, schedule.windows, memories,
-                    schedule.allowance)  # fmt: skip
+                    schedule.allowance, setting.bright, setting.terms)  # fmt: skip
         self._check_schedule(schedule, plan)
         self._schedule = schedule.schedule
         request = self.queue.at(schedule.queue_sequence)
@@ -238,6 +269,8 @@ class LinkEnd:
     def _check_schedule(self, schedule: Schedule, plan: Plan) -> None:
         if self.is_master or schedule.schedule <= self._schedule:
             raise PeerViolation("a Schedule from the end that is not master, or out of order")
+        if not self.samples.knows(plan.terms):
+            raise PeerViolation("a Schedule that names terms of samples which were not given")
         if not plan.sound or not plan.memories or plan.windows > MAXIMUM_WINDOWS:
             raise PeerViolation("a Schedule of nothing, or of windows that overlap")
         if any(first in self.windows.open for first in plan) or len(self.windows.open) + plan.windows > _OPEN:
@@ -275,6 +308,7 @@ class LinkEnd:
         if not self.queue.unfinished:
             return
         if self.is_master:
+            self._give_up_hopeless()
             self._planner.arm()
             return
         has_some, had_some = self.pool.not_held > 0, self._told_free > 0
@@ -299,19 +333,41 @@ class LinkEnd:
         if not self.is_master:  # the master's places go on, so that a station never takes one for another
             self.queue.places = 0
         self._planner.restart()
+        self.samples.restart()
+        self.unit.forget_peer()
         self._schedule = self._told_free = 0
+
+    def begin(self) -> None:
+        """An epoch with the other end begins."""
+        handling = self.configuration.handling
+        if handling != EndHandling():
+            self._send(handling_to_wire(self.configuration.link, handling))
+        if self.is_master:
+            self.samples.give_terms()
 
     def describe(self) -> LinkDescription:
         """For operators."""
         census = self.pool.census()
+        fidelity = self.unit.fidelity(self.windows.bright, self._around.domain_now())
         return LinkDescription(
             self.configuration.link, self.configuration.neighbour, self.configuration.stations, self.is_master,
             tuple(self.pool.kept), len(self.queue), len(self.windows.open), len(self.pool), census[Place.FREE],
             census[Place.OFFERED], census[Place.HELD], census[Place.EMPTYING], self.windows.pairs,
-            self.windows.attempted, self._rate(), self.configuration.expected_fidelity,
+            self.windows.attempted, self._rate(), fidelity.value,
+            (fidelity.low, fidelity.high), self.windows.bright / BRIGHT_UNIT, self.unit.tally.tests, self.samples.taken,
+            tuple(self.unit.error_rate(basis) for basis in PAULI_BASES),
         )  # fmt: skip
 
     # --- small print -------------------------------------------------------------------------------------------------
+
+    def _give_up_hopeless(self) -> None:
+        """Requests for pairs that, as is known by now, the link cannot make (ESTIMATION-5.2-4)."""
+        if self.unit.changes(self._around.domain_now()):
+            return
+        for request in [each for each in self.queue if each.wanting and self._planner.setting(each) is None]:
+            self._end(request, RequestEvent.LOST, ErrorCode.FIDELITY_UNATTAINABLE)
+            reason = ErrorCode.FIDELITY_UNATTAINABLE
+            self._send(Cancel(link=self.configuration.link, label=request.label, reason=reason))
 
     def _rate(self) -> float:
         """Pairs a second since the last time that was at least `rate_time_ns` ago."""

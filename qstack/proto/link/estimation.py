@@ -55,13 +55,17 @@ class EstimationUnit:
         self.contradicted = 0  # tests that contradicted the heralded state
         self._is_lower = is_lower
         self._slot_cycles = slot_cycles
-        self._own = self._other = own
+        self._own, self._other = own, EndHandling()  # until it says something else
         self._mean_late_ns = float(parameters.late_ns)
         self._late_deviation_ns = 0.0
         self._since = 0  # tests since settings were chosen anew
         self._answers: OrderedDict[_Question, tuple[LinkModel, int, Setting | None]] = OrderedDict()
 
     # --- what it is told -----------------------------------------------------------------------------------------
+
+    def forget_peer(self) -> None:
+        """The epoch with the other end is over; it may come back with another device."""
+        self.meet(EndHandling())
 
     def meet(self, other: EndHandling) -> None:
         """The other end says what its memories are like."""
@@ -133,6 +137,10 @@ class EstimationUnit:
         if len(self._answers) > _ANSWERS_KEPT:
             self._answers.popitem(last=False)
         return found
+
+    def changes(self, now: DomainTime) -> bool:
+        """Whether the link is another one at another time, so that what cannot be had now may be had later."""
+        return any(arm.constant_until(now) is not None for arm in self.hardware.arms)
 
     def error_rate(self, basis: Basis) -> Bounded:
         """Quantum bit error rate of tests in a basis."""

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from math import exp
 
 from qstack.base.bell import Basis
+from qstack.base.errors import LocalMisuse, PeerViolation
+from qstack.base.ids import LinkId
 from qstack.quantum.formulas import Correlations, decohere_estimate
 from qstack.quantum.memories import MemoryModel, Operation
+from qstack.wire.link import EndFacts
 
-__all__ = ["EndHandling", "expected_agreement", "kept", "moved", "read"]
+__all__ = ["EndHandling", "expected_agreement", "handling_from_wire", "handling_to_wire", "kept", "moved",
+           "read"]
 
+_PART_UNIT = 1 << 32
 _PAULI = {Basis.X: 1, Basis.Y: 2, Basis.Z: 3}  # the basis as index of a correlation matrix
 
 
@@ -51,6 +56,30 @@ def expected_agreement(
     for half, (end, wait_ns) in enumerate(zip(ends, waits_ns, strict=True)):
         state = read(kept(state, half, end, wait_ns), half, end)
     return state[5 * _PAULI[basis]]
+
+
+def handling_to_wire(link: LinkId, handling: EndHandling) -> EndFacts:
+    """What the other end is told."""
+    memory, move = handling.memory, handling.move
+    return EndFacts(
+        link=link, t1_ns=memory.t1_ns, t2_ns=memory.t2_ns, depolarising_ns=memory.depolarising_ns,
+        p0=_part(memory.readout[0]), p1=_part(memory.readout[1]), move_ns=move.duration_ns,
+        move_error=_part(move.error),
+    )  # fmt: skip
+
+
+def handling_from_wire(told: EndFacts) -> EndHandling:
+    """What the other end tells. Raises `PeerViolation` for what no memory can be."""
+    readout = told.p0 / _PART_UNIT, told.p1 / _PART_UNIT
+    try:
+        memory = MemoryModel(told.t1_ns, told.t2_ns, told.depolarising_ns, readout)
+    except LocalMisuse as error:
+        raise PeerViolation(str(error)) from error
+    return EndHandling(memory, Operation(told.move_ns, told.move_error / _PART_UNIT))
+
+
+def _part(probability: float) -> int:
+    return min(_PART_UNIT - 1, round(probability * _PART_UNIT))
 
 
 def _transformed(state: Correlations, half: int, shrink: float, shift: float) -> Correlations:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from qstack.base.chance import Chance
 from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
@@ -17,6 +18,7 @@ from qstack.base.services import (
     LinkRefused,
     PairsFailed,
     PeerDown,
+    PeerUp,
     QubitsFreed,
     ReleaseLink,
     RequestPairs,
@@ -28,10 +30,12 @@ from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationC
 from qstack.proto.link.station import Station, StationDescription
 from qstack.proto.link.surroundings import Surroundings
 from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCopy
-from qstack.wire.twin import Heralds, Refused, Released
+from qstack.wire.twin import Heralds, Measured, Refused, Released
 from qstack.wire.value import Message
 
 __all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
+
+_AWAITED = (Heralds, Measured, Released, Refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,11 @@ class LinkMachine:
     """The link layer of the node `own`. One link to a neighbour; a memory belongs to one link."""
 
     def __init__(
-        self, own: Qna, parameters: LinkParameters, *, timescale: Callable[[], Timescale],
+        self, own: Qna, parameters: LinkParameters, chance: Chance, *, timescale: Callable[[], Timescale],
         links: Iterable[LinkConfiguration] = (), stations: Iterable[StationConfiguration] = (),
     ) -> None:  # fmt: skip
         self.own = own
-        self._around = Surroundings(own, parameters, timescale)
+        self._around = Surroundings(own, parameters, timescale, chance)
         self._ends = {link.link: LinkEnd(link, self._around, self._tell_station) for link in links}
         self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
         self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
@@ -98,7 +102,7 @@ class LinkMachine:
             end.receive(message)
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerDown."""
+        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerUp, PeerDown."""
         self._around.now_ns = now_ns
         match service:
             case ReserveLink():
@@ -126,14 +130,16 @@ class LinkMachine:
                 self._around.has_device = True
                 for end in self._ends.values():
                     end.release_again()
+            case PeerUp(seal=Seal.HOP):
+                self._meet(service.peer)
             case PeerDown(seal=Seal.HOP):
                 self._lose(service.peer)
 
     def on_device_result(self, result: Message, now_ns: Instant) -> None:
-        """Heralds, Released, Refused; AttemptAccepted says nothing."""
+        """Heralds, Released, Measured, Refused; AttemptAccepted says nothing."""
         self._around.now_ns = now_ns
         number = getattr(result, "request_id", 0)
-        if number not in self._around.asked or not isinstance(result, Heralds | Released | Refused):
+        if number not in self._around.asked or not isinstance(result, _AWAITED):
             return
         what, link, which = self._around.asked.pop(number)
         match result:
@@ -143,6 +149,10 @@ class LinkMachine:
                 self._end(LinkId(link)).windows.released(which, result.statuses)
             case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
+            case Measured() if what == "samples":
+                self._end(LinkId(link)).samples.measured(which, result)
+            case Refused() if what == "samples":
+                self._end(LinkId(link)).samples.give_up(which[0])
             case Refused() if what == "attempt":
                 self._end(LinkId(link)).windows.refused(which)
             case _:
@@ -227,6 +237,11 @@ class LinkMachine:
                 by_end.setdefault(end.configuration.link, []).append(qubit)
         for link, qubits in by_end.items():
             self._end(link).give_back(qubits, freed.discard)
+
+    def _meet(self, peer: Qna) -> None:
+        end = self._towards(peer)
+        if end is not None:
+            end.begin()
 
     def _lose(self, peer: Qna) -> None:
         for station in self._stations.values():

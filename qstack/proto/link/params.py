@@ -1,12 +1,17 @@
 """Numbers of the link layer, and what a node's configuration says of its links."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from qstack.base.bell import BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, QubitId, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
-from qstack.quantum.formulas import Correlations, fidelity, transpose, werner
+from qstack.proto.link.estimation import EstimationParameters
+from qstack.proto.link.handling import EndHandling
+from qstack.quantum.formulas import Correlations, werner
 from qstack.quantum.hardware import LinkHardware
+from qstack.quantum.heralding import HeraldedState
+from qstack.quantum.links import LinkModel
 from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_STATIONS
 
 __all__ = ["LinkConfiguration", "LinkParameters", "StationConfiguration"]
@@ -31,6 +36,7 @@ class LinkParameters:
     queued_requests: int = 256  # LINK-7: of one link
     labels: int = 256  # LINK-7: of one link
     matches: int = 256  # LINK-7: windows of one link that a station waits for
+    estimation: EstimationParameters = field(default_factory=EstimationParameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ class LinkConfiguration:
     memories that belong to the link's device port. Cycle n begins at domain time n `cycle_ns`; windows lie inside slots
     of `slot_cycles`, slot n beginning at cycle n `slot_cycles`. `success_probability`: expected, of one attempt.
     `fidelity`: expected, of a fresh pair (Werner); `states`: instead of it, the expected state for each Bell index, the
-    qubit of the end with the lower address first. `hardware`: what the link is made of, as far as that is known, its
-    ends in the same order; what is expected of settings and instants follows from it.
+    qubit of the end with the lower address first; `hardware`: instead of all three, what the link is made of, its ends
+    in the same order. `handling`: what this end does to its halves.
     """
 
     link: LinkId
@@ -55,6 +61,7 @@ class LinkConfiguration:
     fidelity: float = 1.0
     states: tuple[Correlations, Correlations, Correlations, Correlations] | None = None
     hardware: LinkHardware | None = None
+    handling: EndHandling = field(default_factory=EndHandling)
 
     def __post_init__(self) -> None:
         where = f"link {self.link} to {format_qna(self.neighbour)}"
@@ -64,6 +71,8 @@ class LinkConfiguration:
             raise LocalMisuse(f"{where}: name at least one memory, and none twice")
         if self.cycle_ns <= 0 or not 0 < self.slot_cycles < 1 << 32:
             raise LocalMisuse(f"{where}: cycle_ns and slot_cycles must be positive, slot_cycles below 2^32")
+        if self.hardware is not None and self.hardware.cycle_ns != self.cycle_ns:
+            raise LocalMisuse(f"{where}: its hardware has cycles of {self.hardware.cycle_ns} ns, not {self.cycle_ns}")
         if not 0.0 < self.success_probability <= 1.0 or not 0.0 <= self.fidelity <= 1.0:
             raise LocalMisuse(f"{where}: success_probability is in ]0, 1], fidelity in [0, 1]")
 
@@ -73,16 +82,13 @@ class LinkConfiguration:
         return self.slot_cycles * self.cycle_ns
 
     @property
-    def expected_fidelity(self) -> float:
-        """Of a fresh pair to the Bell state that was heralded."""
-        if self.states is None:
-            return self.fidelity
-        return min(fidelity(state, bell) for bell, state in enumerate(self.states))
-
-    def expected_states(self, upstream_is_lower: bool) -> tuple[Correlations, ...]:
-        """The expected state of a fresh pair by Bell index, the upstream qubit first."""
+    def believed(self) -> LinkHardware:
+        """The link as it is configured, before anything is measured."""
+        if self.hardware is not None:
+            return self.hardware
         states = self.states or tuple(werner(self.fidelity, bell) for bell in range(4))
-        return states if upstream_is_lower else tuple(transpose(state) for state in states)
+        heralds = tuple(HeraldedState(BellIndex(bell), 0.25, state) for bell, state in enumerate(states))
+        return LinkHardware.fixed(LinkModel(self.cycle_ns, self.success_probability, heralds))
 
     def window_memories(self, memories: int) -> int:
         """How many memories one window can be asked to fill."""

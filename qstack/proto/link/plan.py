@@ -21,6 +21,7 @@ class Plan:
     """`windows` windows of `cycles` cycles, one every `stride` cycles, the first at `first_cycle`.
 
     `memories`: most that an end offers to each. `allowance`: pairs that the station may grant to the request in all.
+    `bright`, `terms`: how both ends attempt, and by which terms samples are drawn (ESTIMATION-8-3).
     """
 
     first_cycle: Cycle
@@ -29,6 +30,8 @@ class Plan:
     windows: int
     memories: int = 0
     allowance: int = 0
+    bright: int = 0
+    terms: int = 0
 
     def __iter__(self) -> Iterator[Cycle]:
         """The first cycle of each window."""

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from math import ceil, sqrt
 
 from qstack.base.ids import Cycle
+from qstack.base.pairs import PairKind
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan, Shape, expected_successes, shape_of_windows
 from qstack.proto.link.queue import Request, RequestQueue
+from qstack.proto.link.settings import Setting, attainable, bright_to_wire
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
-from qstack.wire.link import MAXIMUM_WINDOWS, Room, Schedule
+from qstack.wire.link import MAXIMUM_WINDOWS, Room, Schedule, SettingTlv
 
 __all__ = ["Planner"]
 
@@ -27,13 +29,15 @@ class _Draft:
     """The windows of one request in the slots that are being planned. `wanted`: pairs they may still bring."""
 
     request: Request
+    setting: Setting
     shape: Shape
     wanted: float
     plans: list[Plan]
 
-    def add(self, first_cycle: Cycle, cycles: int, memories: int, allowance: int) -> None:
+    def add(self, first_cycle: Cycle, cycles: int, memories: int, terms: int) -> None:
         """One more window: lengthen the last plan by it, or begin another one."""
-        window = Plan(first_cycle, cycles, cycles, 1, memories, allowance)
+        bright = bright_to_wire(self.setting.bright)
+        window = Plan(first_cycle, cycles, cycles, 1, memories, self.request.allowance, bright, terms)
         if self.plans:
             last = self.plans[-1]
             stride = first_cycle - last.first_cycle if last.windows == 1 else last.stride
@@ -55,6 +59,7 @@ class Planner:
         self.room = Room(free=0, memories=0)
         self.schedules = 0
         self._queue = queue
+        self._unit = windows.unit
         self._pool = windows.pool
         self._windows = windows
         self._around = around
@@ -78,6 +83,11 @@ class Planner:
         self._slot = max(earliest, self._slot)
         when_ns = self._around.local(self._slot * self.configuration.slot_ns) - lead_ns
         self._around.timers.set(timer, max(when_ns, self._around.now_ns))
+
+    def setting(self, request: Request) -> Setting | None:
+        """How the link is to be set for a request; None when what it wants cannot be had, or not now."""
+        kind, now = PairKind(request.create.kind), self._around.domain_now()
+        return self._unit.setting(kind, attainable(request.create.min_fidelity), now)
 
     def plan(self) -> None:
         """Fill slots with windows, request after request."""
@@ -110,8 +120,8 @@ class Planner:
             memories = min(draft.shape.memories, cycles, max(1, draft.request.wanting))
             if self._windows.end_of(first, cycles) > draft.request.deadline:
                 continue
-            draft.add(first, cycles, memories, draft.request.allowance)
-            draft.wanted -= expected_successes(self.configuration.success_probability, cycles, memories)
+            draft.add(first, cycles, memories, self._windows.samples.terms)
+            draft.wanted -= expected_successes(draft.setting.model.success_probability, cycles, memories) * self._kept
             draft.request.next_slot = slot + draft.shape.slots
             self._queue.served(draft.request)
             first, laid = Cycle(first + cycles), laid + 1
@@ -124,13 +134,19 @@ class Planner:
     def _drafts(self) -> list[_Draft]:
         requests = [request for request in self._queue.in_turn() if self._can_be_planned(request)]
         active = len({request.label for request in requests})
-        return [_Draft(each, self._shape(each, active), self._unplanned(each), []) for each in requests]
+        drafts = []
+        for request in requests:
+            setting = self.setting(request)
+            if setting is not None:
+                shape = self._shape(request, setting, active)
+                drafts.append(_Draft(request, setting, shape, self._unplanned(request), []))
+        return drafts
 
-    def _shape(self, request: Request, active: int) -> Shape:
+    def _shape(self, request: Request, setting: Setting, active: int) -> Shape:
         configuration, parameters = self.configuration, self._around.parameters
         share = min(self._pool.potential(request.label, active), max(1, self.room.memories))
         return shape_of_windows(
-            configuration.success_probability, configuration.slot_cycles, configuration.window_memories(share),
+            setting.model.success_probability, setting.cycles, configuration.window_memories(share),
             ceil((parameters.turnaround_ns + parameters.offer_lead_ns) / configuration.cycle_ns),
             ceil(parameters.delayed_ns / configuration.cycle_ns),
         )  # fmt: skip
@@ -138,11 +154,16 @@ class Planner:
     def _unplanned(self, request: Request) -> float:
         """Pairs for which windows are to be planned. Where chance decides, more than are missing, by two standard
         deviations: what comes too many the station does not grant."""
-        wanting = request.wanting
-        if not wanting:
+        wanting, setting = request.wanting, self.setting(request)
+        if not wanting or setting is None:
             return 0.0
-        spare = 0.0 if self.configuration.success_probability >= 1.0 else 2.0 * sqrt(wanting)
-        return wanting + spare - self._windows.expected_for(request)
+        certain = setting.model.success_probability * self._kept >= 1.0
+        return wanting + (0.0 if certain else 2.0 * sqrt(wanting)) - self._windows.expected_for(request) * self._kept
+
+    @property
+    def _kept(self) -> float:
+        """Share of pairs that are no samples."""
+        return 1.0 - self._unit.parameters.share if self._windows.samples.terms else 1.0
 
     def _slots_ahead(self) -> int:
         return min(MAXIMUM_WINDOWS, max(1, ceil(self._around.parameters.ahead_ns / self.configuration.slot_ns)))
@@ -153,6 +174,7 @@ class Planner:
             link=self.configuration.link, schedule=self.schedules, queue_sequence=request.sequence,
             first_cycle=plan.first_cycle, cycles=plan.cycles, stride=plan.stride, windows=plan.windows,
             memories=plan.memories, allowance=plan.allowance,
+            options=(SettingTlv(bright=plan.bright, terms=plan.terms),) if plan.bright or plan.terms else (),
         ))  # fmt: skip
         self._windows.announce(request, plan)
 

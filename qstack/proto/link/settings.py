@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from qstack.base.errors import ErrorCode, LocalMisuse
 from qstack.base.pairs import PairKind
-from qstack.base.units import MICROSECOND_NS, MILLISECOND_NS
+from qstack.base.units import MILLISECOND_NS, fidelity_from_wire
 from qstack.proto.link.flow import attempts_in_flight
 from qstack.proto.link.handling import EndHandling, kept, moved, read
 from qstack.quantum.formulas import Correlations
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 
-__all__ = ["BRIGHT_UNIT", "Setting", "SettingParameters", "Terms", "Worth", "bright_to_wire",
-           "choose_setting", "delivered", "time_refusal"]  # fmt: skip
+__all__ = ["BRIGHT_UNIT", "Setting", "SettingParameters", "Terms", "Worth", "attainable",
+           "bright_to_wire", "choose_setting", "delivered", "time_refusal"]  # fmt: skip
 
 BRIGHT_UNIT = 1 << 32
 """Bright-state populations travel in parts of 2^32; 0 stands for the link's own setting."""
@@ -33,21 +33,21 @@ _MEASURED = {
 }
 _STEPS_OF_SCAN = 24  # brightnesses looked at, by equal ratios, before the interval is halved
 _STEPS_OF_SEARCH = 20
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class SettingParameters:
-    """Our choices. `shortest_window_ns`: shorter ones cost more messages than pairs are worth. `window_cost_ns`: what
-    the messages of a window cost, as link time. `risk`: a request is refused when it would be done in time with less.
+    """Our choices. `shortest_window_ns`: shorter ones cost more messages than pairs are worth. `risk`: a request is
+    refused when it would be done in time with less.
     """
 
     shortest_window_ns: int = MILLISECOND_NS
-    window_cost_ns: int = 100 * MICROSECOND_NS
     risk: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.shortest_window_ns < 0 or self.window_cost_ns < 0 or not 0.0 < self.risk < 1.0:
-            raise LocalMisuse("windows have no negative length or cost, and a risk is in ]0, 1[")
+        if self.shortest_window_ns < 0 or not 0.0 < self.risk < 1.0:
+            raise LocalMisuse("windows have no negative length, and a risk is in ]0, 1[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ class Terms:
         )  # fmt: skip
 
 
+def attainable(min_fidelity: int) -> float:
+    """What a fidelity that has travelled in 16 bits asks for: at most what was meant."""
+    return max(0.0, fidelity_from_wire(min_fidelity) - _ROUNDING)
+
+
 def bright_to_wire(bright: float | None) -> int:
     """A setting in parts of 2^32, never 0 but for the link's own."""
     return 0 if bright is None else min(BRIGHT_UNIT - 1, max(1, round(bright * BRIGHT_UNIT)))
@@ -108,7 +113,8 @@ def choose_setting(
 ) -> Setting | None:
     """The setting that brings most pairs of at least `min_fidelity`; None when there is none.
 
-    Of windows of a slot, half a slot, and so on, each with the greatest brightness that it allows.
+    Of windows of a slot, half a slot, and so on, each with the greatest brightness that it allows. A request has one
+    window a slot.
     """
     shortest = max(1, parameters.shortest_window_ns // terms.hardware.cycle_ns)
     best: tuple[float, Setting] | None = None
@@ -116,8 +122,7 @@ def choose_setting(
     while True:
         found = _brightest(terms, min_fidelity, cycles)
         if found is not None:
-            cost = parameters.window_cost_ns / found.model.cycle_ns
-            rate = found.model.rate_hz * cycles / (cycles + cost)
+            rate = found.model.rate_hz * cycles
             if best is None or rate > best[0]:
                 best = (rate, found)
         if cycles <= shortest or (best is not None and best[1].cycles > 2 * cycles):  # shorter ones have not helped

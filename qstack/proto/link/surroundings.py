@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Count, Seal, SendMessage
 from qstack.base.ids import Qna
 from qstack.base.time import DomainTime, Instant, Timescale
@@ -26,6 +27,7 @@ class Surroundings:
     own: Qna
     parameters: LinkParameters
     timescale: Callable[[], Timescale]
+    chance: Chance
     effects: list[Any] = field(default_factory=list)
     timers: Timers[TimerKey] = field(default_factory=Timers)
     now_ns: Instant = Instant(0)

@@ -15,12 +15,16 @@ from qstack.base.errors import PeerViolation
 from qstack.base.ids import Cycle, Label, Qna, QubitId
 from qstack.base.services import PairExpired, PairReady
 from qstack.base.time import DomainTime
+from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.memory import MemoryPool
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan, expected_successes
 from qstack.proto.link.queue import Request
+from qstack.proto.link.rounds import PairName
+from qstack.proto.link.samples import Sample, Samples
 from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
 from qstack.proto.link.surroundings import Surroundings
+from qstack.quantum.formulas import Correlations, transpose
 from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCode
 from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Release, Status
 
@@ -42,6 +46,8 @@ class Window:
     cycles: int
     most: int
     allowance: int
+    bright: int = 0
+    terms: int = 0
     qubits: tuple[QubitId, ...] = ()
     call: int = 0
     state: WindowState = WindowState.PLANNED
@@ -93,23 +99,25 @@ class Windows:
     """The windows of one end of one link. `send` brings a Gen or a Pass to its station, be it this node."""
 
     def __init__(
-        self, configuration: LinkConfiguration, pool: MemoryPool, around: Surroundings,
+        self, configuration: LinkConfiguration, pool: MemoryPool, around: Surroundings, unit: EstimationUnit,
         send: Callable[[Gen | Pass], None],
     ) -> None:  # fmt: skip
         self.configuration = configuration
+        self.unit = unit
+        self.samples = Samples(configuration, around, unit, pool, self.release)
         self.pool = pool
         self.around = around
         self.open: dict[int, Window] = {}
         self.pairs = 0
         self.attempted = 0
+        self.bright = 0  # of the window that was begun last
         self.passed = False  # a window, for want of memories, since the other end was last told of them
         self.expected_sequence = 0  # behind the last pair that is known
         self.lead_ns = around.parameters.lead_ns
         self._send = send
         self._filled: OrderedDict[int, _Filled] = OrderedDict()
         self._copied: OrderedDict[int, Window] = OrderedDict()  # settled by a copy; their Replies are still to come
-        lower = around.own < configuration.neighbour
-        self._states = {mine: configuration.expected_states(mine == lower) for mine in (True, False)}
+        self._is_lower = around.own < configuration.neighbour
 
     # --- what the ends agree on --------------------------------------------------------------------------------------
 
@@ -117,7 +125,8 @@ class Windows:
         """Tell the station of windows. Memories are offered when they begin, or now where that is past."""
         begin_ns = {first: self._begins_ns(first) for first in plan}
         for first in plan:
-            self.open[first] = Window(self, request, first, plan.cycles, plan.memories, plan.allowance)
+            self.open[first] = Window(self, request, first, plan.cycles, plan.memories, plan.allowance, plan.bright,
+                                      plan.terms)  # fmt: skip
             if begin_ns[first] > self.around.now_ns:
                 self.around.timers.set(("offer", self.configuration.link, first), begin_ns[first])
         self._announce(request.station, request.sequence, plan, 1)
@@ -141,9 +150,8 @@ class Windows:
 
     def expected_for(self, request: Request) -> float:
         """Pairs that open windows are expected to bring for a request."""
-        probability = self.configuration.success_probability
         return sum(
-            expected_successes(probability, window.cycles, window.most)
+            expected_successes(self._probability(window), window.cycles, window.most)
             for window in self.open.values() if window.request is request
         )  # fmt: skip
 
@@ -238,10 +246,11 @@ class Windows:
     def offer(self, window: Window) -> None:
         """Attempt, with the memories that there are now."""
         link, end = self.configuration.link, self.end_of(window.first_cycle, window.cycles)
+        self.bright = window.bright
         window.qubits = self.pool.offer(window.request.label, window.most, end)
         window.call = self.around.call(
             Attempt, ("attempt", link, window.first_cycle), link=link, first_cycle=window.first_cycle,
-            cycles=window.cycles, qubits=window.qubits,
+            cycles=window.cycles, bright=window.bright, qubits=window.qubits,
         )  # fmt: skip
         deadline_ns = max(self.around.local(end), self.around.now_ns) + self.around.parameters.reply_timeout_ns
         self.around.timers.set(("reply", link, window.first_cycle), deadline_ns)
@@ -255,22 +264,33 @@ class Windows:
     def deliver(self, window: Window, reply: Reply) -> None:
         """Hand the pairs of a window to the circuit: the k-th success is in the k-th memory."""
         request, configuration = window.request, self.configuration
-        states = self._states[request.mine]
         sequences = [(reply.first_sequence + n) & 0xFFFF_FFFF for n in range(len(reply.pairs))]
+        samples: list[Sample] = []
+        kept: list[tuple[int, QubitId]] = []
         for pair, qubit, sequence in zip(reply.pairs, window.qubits, sequences, strict=False):
             self.pool.fill(qubit, sequence)
-            born = DomainTime((window.first_cycle + pair.offset) * configuration.cycle_ns)
+            cycle = Cycle(window.first_cycle + pair.offset)
+            born = DomainTime(cycle * configuration.cycle_ns)
+            name = PairName(request.station, sequence, cycle)
+            basis = self.samples.basis_of(window.terms, name)
+            if basis is not None:
+                samples.append(Sample(name, basis, qubit, pair.bell_index, window.bright, born))
+                continue
+            kept.append((sequence, qubit))
             self.around.effects.append(PairReady(
                 configuration.neighbour, request.label, sequence, qubit, pair.bell_index, born,
-                states[pair.bell_index],
+                self._state(window, pair.bell_index, born),
             ))  # fmt: skip
-        REQUEST.fire(request, RequestEvent.HERALDED, len(reply.pairs))
+        self.samples.measure(samples)
+        if reply.pairs:
+            self.unit.note_late(self.around.domain_now() - self.end_of(window.first_cycle, window.cycles))
+        REQUEST.fire(request, RequestEvent.HERALDED, len(kept))
         self.expected_sequence = (reply.first_sequence + len(reply.pairs)) & 0xFFFF_FFFF
         self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
         self.pairs += len(reply.pairs)
         self.attempted += window.cycles
-        if reply.pairs:
-            self._filled[window.first_cycle] = _Filled(request, tuple(zip(sequences, window.qubits, strict=False)))
+        if kept:
+            self._filled[window.first_cycle] = _Filled(request, tuple(kept))
             if len(self._filled) > _REMEMBERED:
                 self._filled.popitem(last=False)
 
@@ -330,6 +350,15 @@ class Windows:
         # Moved with every call: what is not answered is told again when the device has had its time for the last one.
         timeout_ns = self.around.parameters.release_timeout_ns
         self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)
+
+    def _state(self, window: Window, bell_index: int, born: DomainTime) -> Correlations:
+        """What a pair is at its birth, the upstream end's qubit first."""
+        state = self.unit.state(window.bright, bell_index, born)
+        return state if window.request.mine == self._is_lower else transpose(state)
+
+    def _probability(self, window: Window) -> float:
+        """Of the success of one attempt."""
+        return self.unit.model(window.bright, self.around.domain_now()).success_probability
 
     def _begins_ns(self, first_cycle: int) -> int:
         """When, on the local clock, memories are to be offered to a window."""

@@ -144,8 +144,8 @@ class Fabric:
                     roles.append(StationConfiguration(LinkId(link_id), pair))
             offset, error = (number + 1) * 7_777_777_777, (number % 3 - 1) * 50_000
             scale = Timescale(reference_local_ns=offset, reference_domain_ns=EPOCH + error)
-            machine = LinkMachine(own, link or LinkParameters(), timescale=lambda s=scale: s, links=configurations,
-                                  stations=roles)  # fmt: skip
+            machine = LinkMachine(own, link or LinkParameters(), self.chance.derive(b"link %d" % own),
+                                  timescale=lambda s=scale: s, links=configurations, stations=roles)  # fmt: skip
             circuits = CircuitMachine(own, circuit or CircuitParameters(), self.chance.derive(b"node %d" % own),
                                       routes=Lines(qnas, own), timescale=lambda s=scale: s)  # fmt: skip
             self.places[own] = Place(own, machine, circuits, offset, error)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna, QubitId, make_qna
 from qstack.base.services import PairReady, ReleaseLink, RequestPairs, ReserveLink
@@ -51,7 +52,7 @@ class End:
             cycle_ns=CYCLE_NS,
         )  # fmt: skip
         self.machine = LinkMachine(
-            own, LinkParameters(), timescale=lambda: Timescale(0, EPOCH), links=[link],
+            own, LinkParameters(), Chance(b"chance"), timescale=lambda: Timescale(0, EPOCH), links=[link],
             stations=[StationConfiguration(LinkId(1), (own, neighbour), CYCLE_NS)],
         )  # fmt: skip
         self.neighbour = neighbour

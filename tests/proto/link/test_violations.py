@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from qstack.base.chance import Chance
 from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna, QubitId, make_qna
@@ -231,7 +232,7 @@ def test_configuration_that_contradicts_itself_is_refused() -> None:
 
     for links in ([link(1, HIGH, 0), link(2, HIGH, 1)], [link(1, HIGH, 0), link(2, THIRD, 0)]):
         with pytest.raises(LocalMisuse):
-            LinkMachine(LOW, LinkParameters(), timescale=Timescale, links=links)
+            LinkMachine(LOW, LinkParameters(), Chance(b"chance"), timescale=Timescale, links=links)
     with pytest.raises(LocalMisuse):
         link(1, HIGH)
     with pytest.raises(LocalMisuse):

@@ -1,0 +1,133 @@
+"""The test rounds of one end of one link: terms, measurements of samples, and what both ends tell (ESTIMATION-3)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from qstack.base.bell import PAULI_BASES, Basis
+from qstack.base.errors import PeerViolation
+from qstack.base.ids import QubitId
+from qstack.base.time import DomainTime
+from qstack.proto.link.estimation import EstimationUnit
+from qstack.proto.link.memory import MemoryPool
+from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.rounds import SHARE_UNIT, OwnSample, PairName, Sampler, SamplingTerms, Seen
+from qstack.proto.link.surroundings import Surroundings
+from qstack.wire.link import MAXIMUM_SAMPLES, SampleOutcome, SampleOutcomes, SampleTerms
+from qstack.wire.twin import Measure, Measured, MeasureItem, Status
+
+__all__ = ["Sample", "Samples"]
+
+_SEED_OCTETS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A pair that is tested, and where this end's half is."""
+
+    name: PairName
+    basis: Basis
+    qubit: QubitId
+    bell_index: int
+    bright: int
+    born: DomainTime
+
+
+class Samples:
+    """Of one end. `release` has the device empty memories."""
+
+    def __init__(
+        self, configuration: LinkConfiguration, around: Surroundings, unit: EstimationUnit, pool: MemoryPool,
+        release: Callable[[tuple[QubitId, ...]], None],
+    ) -> None:  # fmt: skip
+        self.configuration = configuration
+        self.terms = 0  # by which samples are drawn now: the master's choice, 0 for none
+        self.taken = 0
+        self._around = around
+        self._unit = unit
+        self._pool = pool
+        self._release = release
+        self._sampler = Sampler()
+        self._seeds = 0
+
+    # --- terms -------------------------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """The epoch with the other end is over."""
+        self.terms = 0
+        self._sampler.restart()
+
+    def give_terms(self) -> None:
+        """Master, at the beginning of an epoch: draw samples from now on, if any are wanted."""
+        share = round(self._unit.parameters.share * SHARE_UNIT)
+        if not share:
+            return
+        self._seeds += 1
+        event = b"samples" + self.configuration.link.to_bytes(4, "big") + self._seeds.to_bytes(8, "big")
+        seed = self._around.chance.octets(event, _SEED_OCTETS)
+        self.terms = self._seeds
+        terms = SamplingTerms(self.terms, seed, min(share, SHARE_UNIT - 1))
+        self._sampler.agree(terms)
+        self._around.send(self.configuration.neighbour, SampleTerms(
+            link=self.configuration.link, terms=terms.number, seed=terms.seed, share=terms.share,
+        ))  # fmt: skip
+
+    def hear_terms(self, told: SampleTerms) -> None:
+        """Terms of the master. Raises `PeerViolation` before anything has changed."""
+        if self._around.own < self.configuration.neighbour or told.terms <= self.terms:
+            raise PeerViolation("terms of samples from the end that is not master, or out of order")
+        self.terms = told.terms
+        self._sampler.agree(SamplingTerms(told.terms, told.seed, told.share))
+
+    def knows(self, terms: int) -> bool:
+        """Whether pairs can be made under these terms."""
+        return self._sampler.knows(terms)
+
+    def basis_of(self, terms: int, pair: PairName) -> Basis | None:
+        """Whether, and how, a pair is tested."""
+        return self._sampler.basis_of(terms, pair)
+
+    # --- measuring ---------------------------------------------------------------------------------------------------
+
+    def measure(self, samples: list[Sample]) -> None:
+        """Measure halves that are held, all of one station."""
+        self.taken += len(samples)
+        for start in range(0, len(samples), MAXIMUM_SAMPLES):
+            some = tuple(samples[start : start + MAXIMUM_SAMPLES])
+            instant = self._around.domain_now()
+            self._around.call(
+                Measure, ("samples", self.configuration.link, (some, instant)), instant=instant,
+                measurements=tuple(MeasureItem(qubit=each.qubit, basis=each.basis) for each in some),
+            )  # fmt: skip
+
+    def measured(self, asked: tuple[tuple[Sample, ...], DomainTime], result: Measured) -> None:
+        """The device's answer: memories are free, the other end is told."""
+        samples, instant = asked
+        told: list[SampleOutcome] = []
+        for sample, outcome in zip(samples, result.outcomes, strict=False):
+            if outcome.status != Status.OK or not self._pool.give_back(sample.qubit):
+                continue
+            name, seen = sample.name, Seen(sample.basis, outcome.bit, instant)
+            told.append(SampleOutcome(sequence=name.sequence, basis=seen.basis, bit=seen.bit, measured=instant))
+            own = OwnSample(seen, sample.bell_index, sample.bright, sample.born)
+            self._compare(self._sampler.measured(name.station, name.sequence, own))
+        self.give_up(samples)
+        if told:
+            self._around.send(self.configuration.neighbour, SampleOutcomes(
+                link=self.configuration.link, station=samples[0].name.station, outcomes=tuple(told),
+            ))  # fmt: skip
+
+    def give_up(self, samples: Iterable[Sample]) -> None:
+        """Empty what was not measured, if it is still there."""
+        self._release(tuple(each.qubit for each in samples if self._pool.is_held(each.qubit)))
+
+    def hear(self, told: SampleOutcomes) -> None:
+        """What the other end saw. Raises `PeerViolation` before anything has changed."""
+        if any(each.basis not in PAULI_BASES or each.bit > 1 for each in told.outcomes):
+            raise PeerViolation("outcomes of samples in no basis, or of no bit")
+        for each in told.outcomes:
+            seen = Seen(Basis(each.basis), each.bit, each.measured)
+            self._compare(self._sampler.told(told.station, each.sequence, seen))
+
+    def _compare(self, both: tuple[OwnSample, Seen] | None) -> None:
+        if both is not None:
+            self._unit.note_sample(*both, self._around.now_ns)
