@@ -33,6 +33,7 @@ from qstack.config.node import (
     Endpoint,
     Link,
     Listen,
+    Metrics,
     Neighbour,
     NodeFile,
     Own,
@@ -42,9 +43,9 @@ from qstack.config.node import (
     Session,
     Station,
 )  # fmt: skip
-from qstack.config.topology import LabLink, LabNode, TopologyFile
+from qstack.config.topology import LabLink, LabNode, Laboratory, TopologyFile
 from qstack.config.twin import Pace, TwinFile, TwinLink, TwinListen, TwinNode
-from qstack.config.value import BrokerUrl, InputFile, Section, Seed, SocketPath, UrnPrefix
+from qstack.config.value import BrokerUrl, InputFile, ListenAddress, Section, Seed, SocketPath, UrnPrefix
 
 __all__ = ["BROKER_HOST", "BROKER_NAME", "OPERATOR_SOCKET", "TWIN_NAME", "TWIN_SOCKET", "Expansion", "broker_cas",
            "ca_folder", "consecutive_addresses", "expand", "loopback_start", "node_folder"]  # fmt: skip
@@ -208,6 +209,7 @@ def _node_file(plan: _Plan, node: LabNode) -> NodeFile:
         chance=plan.seed(name),
         log=plan.topology.log,
         capture=Capture(file=Path(f"{name}.pcapng")) if lab.capture else None,
+        metrics=_metrics(lab, name),
         tuning=plan.topology.tuning,
     )  # fmt: skip
 
@@ -264,6 +266,10 @@ def _routes(plan: _Plan, node: LabNode) -> Iterator[Route]:
             yield Route(as_number=as_, next_hop=next_hop)
 
 
+def _metrics(lab: Laboratory, name: str) -> Metrics | None:
+    return Metrics(listen=ListenAddress(Path(f"{name}.metrics"))) if lab.metrics else None
+
+
 def _twin_file(plan: _Plan, nodes: Mapping[str, NodeFile]) -> TwinFile:
     devices = [
         TwinNode(
@@ -285,4 +291,5 @@ def _twin_file(plan: _Plan, nodes: Mapping[str, NodeFile]) -> TwinFile:
         links=tuple(links),
         chance=plan.seed("qtwind"),
         log=plan.topology.log,
+        metrics=_metrics(plan.topology.lab, "qtwind"),
     )

@@ -11,8 +11,10 @@ from qstack.config.broker import Broker
 from qstack.config.hardware import PhysicalLink
 from qstack.config.place import DEFAULT_CONTROL
 from qstack.config.value import (
+    METRICS_PORT,
     Fingerprint,
     InputFile,
+    ListenAddress,
     Permissions,
     Section,
     Seed,
@@ -24,7 +26,7 @@ from qstack.config.value import (
 from qstack.wire.link import MAXIMUM_STATIONS
 
 __all__ = ["MAXIMUM_PURPOSE", "Anchor", "Capture", "Chance", "Clock", "Control", "Device", "Endpoint", "Link",
-           "Listen", "Log", "Memories", "Neighbour", "NodeFile", "Own", "Pin", "Purpose", "Route", "Segment",
+           "Listen", "Log", "Memories", "Metrics", "Neighbour", "NodeFile", "Own", "Pin", "Purpose", "Route", "Segment",
            "Session", "Station"]  # fmt: skip
 
 MAXIMUM_AS = (1 << 32) - 1
@@ -236,6 +238,13 @@ class Capture(Section):
     file: Annotated[Path, about("pcapng file that is written", "alice.pcapng")]
 
 
+class Metrics(Section):
+    """Figures for Prometheus, over HTTP at /metrics, to whoever can reach the address."""
+
+    listen: Annotated[ListenAddress, about("TCP address, ADDRESS:PORT, or path of a Unix socket (with a slash)",
+                                           f"127.0.0.1:{METRICS_PORT}")]  # fmt: skip
+
+
 class NodeFile(Section, kw_only=True):
     """The whole file. Relative paths begin at the file's folder."""
 
@@ -255,6 +264,7 @@ class NodeFile(Section, kw_only=True):
     chance: Chance = field(default_factory=Chance)
     log: Log = field(default_factory=Log)
     capture: Capture | None = None
+    metrics: Metrics | None = None
     tuning: Tuning = field(default_factory=dict)
 
     @property

@@ -30,6 +30,8 @@ class Laboratory(Section):
     mqtt_port: Annotated[int | None, about("TCP port on 127.0.0.1 of a broker (Mosquitto) that is started to carry the "
                          "primitives; a Unix socket does when left out", 8883, ge=1, le=65535)] = None  # fmt: skip
     capture: Annotated[bool, about("whether each node writes NODE.pcapng", True)] = False
+    metrics: Annotated[bool, about("whether each node serves its metrics at the Unix socket NODE.metrics, and the twin "
+                                   "at qtwind.metrics", True)] = False  # fmt: skip
 
 
 class Domain(Section):

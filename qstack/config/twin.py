@@ -8,7 +8,7 @@ from qstack.base.ids import Qna
 from qstack.config.broker import Broker
 from qstack.config.devices import Device
 from qstack.config.hardware import PhysicalLink
-from qstack.config.node import Address, Chance, Log, MaxError, Mode
+from qstack.config.node import Address, Chance, Log, MaxError, Metrics, Mode
 from qstack.config.value import Permissions, Section, SocketPath, Users, about
 
 __all__ = ["Pace", "TwinFile", "TwinLink", "TwinListen", "TwinNode"]
@@ -65,3 +65,4 @@ class TwinFile(Section):
     links: tuple[TwinLink, ...] = field(name="link", default=())
     chance: Chance = field(default_factory=Chance)
     log: Log = field(default_factory=Log)
+    metrics: Metrics | None = None

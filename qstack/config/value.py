@@ -22,8 +22,8 @@ from qstack.wire.protocols import UDP_PORT
 from qstack.wire.urn import Urn, parse_urn
 
 __all__ = [
-    "FORMS", "MQTT_PORT", "SOCKET_PATH_OCTETS", "BrokerUrl", "Fingerprint", "Form", "HostAddress", "InputFile",
-    "Permissions", "Section", "Seed", "SocketPath", "UrnPrefix", "Users", "about",
+    "FORMS", "METRICS_PORT", "MQTT_PORT", "SOCKET_PATH_OCTETS", "BrokerUrl", "Fingerprint", "Form", "HostAddress",
+    "InputFile", "ListenAddress", "Permissions", "Section", "Seed", "SocketPath", "UrnPrefix", "Users", "about",
 ]  # fmt: skip
 
 UrnPrefix = NewType("UrnPrefix", Urn)  # whole labels of a name, no components
@@ -39,6 +39,9 @@ SOCKET_PATH_OCTETS = 107
 MQTT_PORT = 8883
 """Of MQTT over TLS (IANA: secure-mqtt)."""
 
+METRICS_PORT = 9460
+"""Where a node's metrics are by default, once they are served."""
+
 _FINGERPRINT_OCTETS = 32
 _SEED_OCTETS = 64  # longest key of BLAKE2b
 
@@ -51,6 +54,16 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
 def about(meaning: str, *example: Any, **bounds: Any) -> Meta:
     """What a field means, an example of it, and its bounds by the names that `msgspec.Meta` gives them."""
     return Meta(description=meaning, examples=list(example) or None, **bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where a stream is served: a TCP address, or the path of a Unix socket."""
+
+    place: Locator | Path
+
+    def __str__(self) -> str:
+        return str(self.place)
 
 
 class Seed(bytes):
@@ -211,6 +224,19 @@ def _write_users(users: Users) -> str | list[int]:
     return "any" if users.ids is None else sorted(users.ids)
 
 
+def _read_listen(value: Any, folder: Path) -> ListenAddress:
+    text = _text(value)
+    if "/" in text:
+        return ListenAddress(Path(_read_socket(text, folder)))
+    return ListenAddress(parse_locator(text, METRICS_PORT))
+
+
+def _write_listen(listen: ListenAddress) -> str:
+    """With a slash where it is a path, by which it is told from an address."""
+    text = str(listen)
+    return f"./{text}" if isinstance(listen.place, Path) and "/" not in text else text
+
+
 FORMS: dict[Any, Form] = {
     Qna: Form("address", _read_qna, format_qna),
     Locator: Form("locator", _read_locator, str),
@@ -222,6 +248,7 @@ FORMS: dict[Any, Form] = {
     SocketPath: Form("socket", _read_socket, str),
     Fingerprint: Form("fingerprint", _read_fingerprint, lambda octets: f"sha256:{octets.hex()}"),
     Seed: Form("hexadecimal digits", _read_seed, lambda octets: octets.hex(), secret=True),
+    ListenAddress: Form("address or socket", _read_listen, _write_listen),
     Permissions: Form("octal digits", _read_permissions, "{:04o}".format),
     Users: Form("users", _read_users, _write_users),
 }

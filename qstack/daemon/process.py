@@ -19,11 +19,13 @@ from qstack.daemon.device import DeviceKeeper
 from qstack.daemon.driver import Driver, SegmentPort
 from qstack.daemon.keylog import KeyLog
 from qstack.daemon.log import NodeLog
+from qstack.daemon.metrics import NodeMetrics
 from qstack.daemon.notify import notify
 from qstack.daemon.service import Operators, Process
 from qstack.io.capture import Capture
 from qstack.io.clock import now_ns, sample_timescale
 from qstack.io.frames import Connection, serve_control
+from qstack.io.pages import listen_for_pages, serve_pages
 from qstack.io.udp import UdpPort, open_multicast, open_unicast
 from qstack.node.node import Node
 from qstack.wire.twin import Attached
@@ -58,6 +60,7 @@ class NodeProcess:
         if self.file.session.key_log is not None:
             self._key_log = KeyLog(self.file.session.key_log, self.logger)
             self.logger.warning("session keys are logged", file=str(self.file.session.key_log))
+        metrics = None if self.file.metrics is None else listen_for_pages(self.file.metrics.listen.place)
         with self._stopping:
             async with trio.open_nursery() as nursery:
                 await self._attach(nursery)
@@ -75,6 +78,8 @@ class NodeProcess:
                         await (operators.serve(connection) if json else clients.serve(connection))
 
                 await nursery.start(serve_control, self.file.listen.control, self.file.control.mode, serve)
+                if metrics is not None:
+                    nursery.start_soon(serve_pages, metrics, NodeMetrics(driver.node, operators).page)
                 self.logger.info("ready", control=str(self.file.listen.control),
                                  listen=[str(port.locator) for port in ports])  # fmt: skip
                 notify("READY=1")
@@ -156,7 +161,7 @@ class NodeProcess:
         return why
 
     def _check_fixed(self, file: NodeFile) -> None:
-        for name in ("listen", "control", "twin", "clock", "chance", "log", "capture"):
+        for name in ("listen", "control", "twin", "clock", "chance", "log", "capture", "metrics"):
             if getattr(file, name) != getattr(self.file, name):
                 raise LocalMisuse(f"[{name}] cannot change while the daemon runs; restart it to have the change")
         if _places(file) != _places(self.file):

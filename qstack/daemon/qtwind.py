@@ -20,11 +20,13 @@ from qstack.config.loading import load_twin
 from qstack.config.mosquitto import write_mosquitto
 from qstack.config.twin import TwinFile
 from qstack.daemon.log import configure_log
+from qstack.daemon.metrics import twin_page
 from qstack.daemon.notify import notify
 from qstack.daemon.twin_broker import TwinBroker
 from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
 from qstack.io.mqtt import BrokerAddress
+from qstack.io.pages import listen_for_pages, serve_pages
 from qstack.pki.files import common_name
 from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
 from qstack.twin.machine import Twin
@@ -108,6 +110,7 @@ async def _run(file: TwinFile, twin: Twin) -> None:
     logger = configure_log(file.log.level, file.log.format).bind(twin=str(name))
     server = TwinServer(twin, file.time.max_error_ns)
     broker = None if mqtt is None else _broker(file, mqtt, server, logger)
+    metrics = None if file.metrics is None else listen_for_pages(file.metrics.listen.place)
     ours: list[Path] = []
     try:
         nodes, operators = None, None
@@ -127,6 +130,8 @@ async def _run(file: TwinFile, twin: Twin) -> None:
                 nursery.start_soon(serve_socket, server, operators, None)
             if broker is not None:
                 nursery.start_soon(broker.run)
+            if metrics is not None:
+                nursery.start_soon(serve_pages, metrics, twin_page(lambda: twin.statistics))
             await server.run()
     finally:
         for path in ours:
