@@ -1,8 +1,7 @@
-"""What Prometheus is told of a node and of a twin. Names begin with `qstack_` and `qtwind_`, and carry their unit."""
+"""What Prometheus is told of a node. Names begin with `qstack_` and carry their unit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from qstack import __version__
 from qstack.base.ids import Qna, format_qna
 from qstack.base.units import SECOND_NS
 from qstack.control.replies import LinksReply, MemoriesReply, StatusReply
@@ -10,9 +9,8 @@ from qstack.control.service import ControlService
 from qstack.daemon.exposition import CONTENT_TYPE, Family, Histogram, Labels, counter, exposition, gauge, histogram
 from qstack.io.pages import Page
 from qstack.node.node import Node
-from qstack.twin.statistics import TwinStatistics
 
-__all__ = ["NodeMetrics", "twin_page"]
+__all__ = ["PATH", "NodeMetrics"]
 
 PATH = "/metrics"
 _PLACES = ("free", "offered", "held", "emptying")
@@ -103,26 +101,3 @@ def _links(told: LinksReply, memories: MemoriesReply) -> Iterator[Family]:
                 [({}, sum(len(each.requests) for each in told.sockets))])  # fmt: skip
     yield gauge("qstack_epr_qubits", "Qubits in the hands of applications.",
                 [({}, sum(each.held for each in told.sockets))])  # fmt: skip
-
-
-def twin_page(statistics: Callable[[], TwinStatistics]) -> Page:
-    """The page of a twin."""
-
-    def families() -> Iterator[Family]:
-        told = statistics()
-        yield gauge("qtwind_info", "The digital twin; always 1.", [({"version": __version__}, 1)])
-        yield counter("qtwind_pairs_created_total", "Pairs created.", [({}, told.created)])
-        yield counter("qtwind_operations_total", "What was done to qubits, by primitive.", [
-            ({"primitive": name}, getattr(told, name)) for name in ("swapped", "measured", "turned", "released")
-        ])  # fmt: skip
-        yield counter("qtwind_windows_total", "Windows of attempts that were resolved.", [({}, told.windows)])
-        yield counter("qtwind_unmatched_windows_total", "Windows without both ends or their station.",
-                      [({}, told.unmatched)])  # fmt: skip
-        yield counter("qtwind_refused_total", "Requests and parts of requests that were refused.", [({}, told.refused)])
-        yield counter("qtwind_malformed_total", "Datagrams that did not decode.", [({}, told.malformed)])
-        yield counter("qtwind_late_results_total", "Results made after the instant at which they were to be known.",
-                      [({}, told.late)])  # fmt: skip
-        yield gauge("qtwind_worst_lateness_seconds", "How late the latest of them was.",
-                    [({}, told.worst_lateness_ns / SECOND_NS)])  # fmt: skip
-
-    return Page(PATH, CONTENT_TYPE, lambda: exposition(families()))

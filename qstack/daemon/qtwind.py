@@ -20,9 +20,9 @@ from qstack.config.loading import load_twin
 from qstack.config.mosquitto import write_mosquitto
 from qstack.config.twin import TwinFile
 from qstack.daemon.log import configure_log
-from qstack.daemon.metrics import twin_page
 from qstack.daemon.notify import notify
 from qstack.daemon.twin_broker import TwinBroker
+from qstack.daemon.twin_metrics import twin_page
 from qstack.daemon.twin_server import TwinServer, listen, serve_socket
 from qstack.io.entropy import system_seed
 from qstack.io.mqtt import BrokerAddress

@@ -17,7 +17,8 @@ from qstack.base.ids import make_qna
 from qstack.cli.laboratory import Laboratory
 from qstack.cli.qstackctl import main as qstackctl
 from qstack.daemon.exposition import Histogram, exposition, gauge
-from qstack.daemon.metrics import NodeMetrics, twin_page
+from qstack.daemon.metrics import NodeMetrics
+from qstack.daemon.twin_metrics import twin_page
 from qstack.twin.statistics import TwinStatistics
 from tests.control.daemon import FakeDaemon
 
