@@ -173,7 +173,7 @@ def test_node_file_expects_what_its_hardware_says(tmp_path: Path) -> None:
     [tuned, plain] = make_node(load_node(write(tmp_path, text)), None).links
     assert tuned.hardware is not None and tuned.hardware.tunable
     assert tuned.success_probability == tuned.hardware.at().success_probability
-    assert tuned.expected_fidelity == pytest.approx(tuned.hardware.at().fidelity)
+    assert tuned.believed.at().fidelity == pytest.approx(tuned.hardware.at().fidelity)
     assert plain.hardware is None
 
 
