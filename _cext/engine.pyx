@@ -505,14 +505,21 @@ cdef int same(Py_ssize_t found, Py_ssize_t wanted) except -1:
 
 
 cdef int check_states(const double[::1] tensors, Py_ssize_t size) except -1:
-    """Refuse what is no state. Positivity is the caller's: models are positive by construction."""
+    """Refuse what is no state, as far as that is seen at a glance: models are positive by construction, and
+    `qstack.quantum.states` checks what is not."""
+    cdef double squares, most
     cdef Py_ssize_t start, n
+    most = sqrt(<double>size) * (1.0 + 1e-9)    # of a pure state: 2^n
     for start in range(0, tensors.shape[0], size):
         if tensors[start] != 1.0:
             raise ValueError("R_00 of a state is 1")
+        squares = 0.0
         for n in range(start, start + size):
             if not -1.0 - 1e-9 <= tensors[n] <= 1.0 + 1e-9:
                 raise ValueError("a correlation lies in -1..1")
+            squares += tensors[n] * tensors[n]
+        if squares > most:
+            raise ValueError("a state is purer than pure")
     return 0
 
 

@@ -58,6 +58,8 @@ cdef uint8_t bell_one(Store* store, uint64_t first, uint64_t second, int64_t ins
         return STALE
     if a == b:
         return SAME_QUBIT
+    if not 0.0 <= uniform < 1.0:
+        return UNKNOWN_OPERAND
     if instant_ns < a.touched_ns or instant_ns < b.touched_ns:
         return EARLY
     one = index_of(store, a)
@@ -73,13 +75,16 @@ cdef uint8_t bell_one(Store* store, uint64_t first, uint64_t second, int64_t ins
 cdef uint8_t measure_one(Store* store, uint64_t handle, const double* axis, int64_t instant_ns, double uniform,
                          uint8_t* outcome, double* probability) noexcept nogil:
     cdef Qubit* qubit
-    cdef uint8_t status = touch(store, handle, instant_ns, &qubit)
+    cdef uint8_t status
     cdef Py_ssize_t size, stride
     cdef double* r
     cdef double plus, sign
     cdef double found[4]
     cdef uint32_t index
     cdef int i
+    if not 0.0 <= uniform < 1.0:
+        return UNKNOWN_OPERAND
+    status = touch(store, handle, instant_ns, &qubit)
     if status != OK:
         return status
     r = tensor_of(store, qubit, &size, &stride)

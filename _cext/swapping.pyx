@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from qstack._cext.algebra cimport draw_bell
 from qstack._cext.operations cimport bell_one
 from qstack._cext.store cimport (
-    ALONE, EARLY, IN_REGISTER, NOBODY, OK, PAIR, SAME_PAIR, STALE, Qubit, Store, decays, find,
+    ALONE, EARLY, IN_REGISTER, NOBODY, OK, PAIR, SAME_PAIR, STALE, UNKNOWN_OPERAND, Qubit, Store, decays, find,
     free_qubit_of, free_slot_of, survival,
 )
 
@@ -66,6 +66,8 @@ cdef inline uint8_t swap_one(Store* store, uint64_t first, uint64_t second, int6
     cdef double* r
     if a == NULL or b == NULL:
         return STALE
+    if not 0.0 <= uniform < 1.0:
+        return UNKNOWN_OPERAND
     if a.holder == b.holder:
         return SAME_PAIR
     if (a.holder | b.holder) & IN_REGISTER:

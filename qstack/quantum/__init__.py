@@ -4,7 +4,7 @@
 twin alone opens; `draws` gives it chance by event; `reference` is the NumPy mirror that tests compare with.
 
 What applications do with qubits, composed over that door: `purification`, `teleportation`, `ghz`, `graph_states`;
-`cliffords` numbers the turns of one qubit.
+`cliffords` numbers the turns of one qubit, `states` takes any density matrix.
 
 Of hardware: `memories` says what a node's device is, `presets` names some, `repeaters` sorts nodes. Light goes through
 `channels`, of which `free_space` and `satellite` have files of their own, and is seen by `detectors`; `raman` says what
