@@ -791,7 +791,12 @@ structures["qstack.link CreateReject"] = {
 }
 structures["qstack.link Cancel"] = {
     number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
-    number("qstack.link.label", "Label", 4, "circuit whose requests leave the queue [LINK-4.3-1]", { base = "HEX" }),
+    number("qstack.link.label", "Label", 4, "circuit whose requests leave the queue, 0 for one of an application [LINK-4.3-1]", { base = "HEX" }),
+    number("qstack.link.create_id", "Create ID", 4, "of the application's request [LINK-4.3-2]"),
+    run(1, {
+        bits("qstack.link.senders", "Senders", 0, 1, "the sender has asked for it; else the receiver has [LINK-4.3-2]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
     number("qstack.link.reason", "Reason", 1, "why [LINK-4.3-1]", { values = values.ErrorCode }),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }

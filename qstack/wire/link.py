@@ -129,10 +129,14 @@ class CreateReject(
 
 
 class Cancel(Message, protocol=Protocol.LINK, code=4, reliable=True):
-    """No more pairs for a label. Pairs that were delivered stay."""
+    """No more pairs for a label, or for an application's request. Pairs that were delivered stay."""
 
     link: LinkId = u32(_LINK, req="LINK-4.1-2")
-    label: Label = label("circuit whose requests leave the queue", req="LINK-4.3-1")
+    label: Label = label("circuit whose requests leave the queue, 0 for one of an application", req="LINK-4.3-1",
+                         default=0)  # fmt: skip
+    create_id: int = u32("of the application's request", req="LINK-4.3-2", default=0)
+    senders: int = boolean("the sender has asked for it; else the receiver has", req="LINK-4.3-2", default=0)
+    _spare: int = reserved(7)
     reason: int = enum(8, ErrorCode, "why", req="LINK-4.3-1")
 
 

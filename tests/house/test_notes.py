@@ -95,6 +95,7 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("link", "Open windows of a link: #.", L.outstanding_windows),
     ("link", "Requests in a queue: #.", L.queued_requests),
     ("link", "Labels of a link: #.", L.labels),
+    ("link", "At most # CreateRequests of an end wait", L.unanswered_requests),
     ("link", "Windows a station waits for: # a link.", L.matches),
     ("qarp", "| PROBE_WAIT, PROBE_NUM, PROBE_MIN, PROBE_MAX | #,", Q.probe_wait_ns),
     ("qarp", "| REACHABLE_TIME, RETRANS_TIMER, DELAY_FIRST_PROBE_TIME | # (x", Q.reachable_time_ns),

@@ -1,8 +1,9 @@
 """The link layer: pairs between neighbours, heralded by a station (rfc_notes/link.md), sans-IO.
 
-`machine` is the door. An `end` of a link has a `queue` of requests, its `memory`, and its `window`s, which the
-master's `planner` schedules by `plan`s; the other side of a window is the `station`. `states` holds the tables of all,
-`surroundings` what they share, `params` the numbers and what a link is.
+`machine` is the door. Of an `end` of a link, `asking` brings requests into the `queue` and out of it; the master's
+`planner` makes `plan`s for them, in the order of the `scheduler`; `window`s take `memory`, and `delivery` hands over
+what they bring, as `telling` says it. The other side of a window is the `station`. `states` holds the tables of all
+of them, `surroundings` what they share, `params` the numbers and what a link is.
 
 What pairs are worth (rfc_notes/estimation.md): `rounds` draws the pairs that are tested and compares what both ends
 saw, `samples` measures them, `tally` makes corrections of it, `flow` bounds the attempts in flight. `settings` chooses

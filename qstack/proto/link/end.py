@@ -7,9 +7,9 @@ from qstack.base.bell import PAULI_BASES
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.pairs import PairKind
-from qstack.base.services import LinkRefused, LinkReserved, RequestPairs, ReserveLink
-from qstack.base.time import DomainTime
-from qstack.base.units import MINUTE_NS, fidelity_to_wire
+from qstack.base.services import LinkRefused, LinkReserved, ReserveLink
+from qstack.base.units import MINUTE_NS
+from qstack.proto.link.asking import Asking
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.handling import EndHandling, handling_from_wire, handling_to_wire
 from qstack.proto.link.memory import MemoryPool, Place
@@ -17,9 +17,9 @@ from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
-from qstack.proto.link.settings import BRIGHT_UNIT, attainable, bright_to_wire
-from qstack.proto.link.states import REQUEST, RequestEvent
-from qstack.proto.link.surroundings import Surroundings, TimerKey
+from qstack.proto.link.settings import BRIGHT_UNIT, bright_to_wire
+from qstack.proto.link.states import RequestEvent
+from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.tally import Bounded
 from qstack.proto.link.window import Windows
 from qstack.wire.link import (
@@ -33,7 +33,6 @@ from qstack.wire.link import (
     Expire,
     ExpireAck,
     Gen,
-    HalfReading,
     MemoryAdvertisement,
     Pass,
     Room,
@@ -89,22 +88,22 @@ class LinkEnd:
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
         self.pool = MemoryPool(configuration.memories)
+        self.queue = RequestQueue(around.parameters.queued_requests)
         self.unit = EstimationUnit(configuration.believed, configuration.handling, around.parameters.estimation,
                                    is_lower=self.is_master, slot_cycles=configuration.slot_cycles)  # fmt: skip
-        self.windows = Windows(configuration, self.pool, around, self.unit, tell_station)
+        self.windows = Windows(configuration, self.pool, around, self.unit, tell_station, self._finish)
         self.samples = self.windows.samples
-        self.queue = RequestQueue(around.parameters.queued_requests)
         self._around = around
         self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
-        self._creates = 0
-        self._orphans: set[Label] = set()  # labels whose station is gone, and with it its numbering of their pairs
+        self.asking = Asking(configuration, around, self.windows, self.queue, self._planner, send=self._send,
+                             room=self._tell_room)  # fmt: skip
         self._schedule = 0  # the newest one received
         self._told_free = 0  # what the master knows of this end's free memories
         self._rate_pairs = 0
         self._rate_since_ns = 0
         self._rate_hz = 0.0
 
-    # --- the circuit's requests ----------------------------------------------------------------------------------
+    # --- memories for circuits, and memories that come back --------------------------------------------------------
 
     def reserve(self, asked: ReserveLink) -> LinkReserved | LinkRefused:
         """Keep memories for a label."""
@@ -121,37 +120,9 @@ class LinkEnd:
     def release(self, label: Label) -> None:
         """Give back all that is kept, queued or held for a label."""
         self.windows.drop(label)
-        self._end_requests(label, RequestEvent.CANCELLED, ErrorCode.CANCELLED)
+        self.asking.end_label(label, RequestEvent.CANCELLED, ErrorCode.CANCELLED)
         self.windows.release(tuple(self.pool.unkeep(label)))
-        self._orphans.discard(label)
-
-    def request(self, asked: RequestPairs) -> ErrorCode | None:
-        """Ask for pairs; the reason when that cannot be."""
-        if asked.label not in self.pool.kept:
-            return ErrorCode.NOT_ALLOWED
-        if asked.label in self._orphans:
-            return ErrorCode.SESSION_LOST
-        if not self._has_room() or not self._around.has_device:
-            return ErrorCode.NO_RESOURCES
-        self._creates = self._creates + 1 & 0xFFFF_FFFF
-        create = CreateRequest(
-            create_id=self._creates, link=self.configuration.link, label=asked.label,
-            queue_sequence=self._next_place() if self.is_master else 0, purpose=asked.purpose, number=asked.number,
-            min_fidelity=fidelity_to_wire(asked.min_fidelity),
-            deadline=self._around.timescale().domain(asked.deadline_ns), room=self._tell_room(),
-            local=HalfReading(), remote=HalfReading(), stations=self.configuration.stations,
-        )  # fmt: skip
-        request = Request(create, True, self.configuration.neighbour, self._around.emit)
-        self.queue.ask(request)
-        self._set_deadline(request)
-        self._send(create)
-        return None
-
-    def cancel(self, label: Label, reason: ErrorCode = ErrorCode.CANCELLED) -> None:
-        """No more pairs for a label, at either end."""
-        if self.queue.of_label(label):
-            self._end_requests(label, RequestEvent.CANCELLED, reason)
-            self._send(Cancel(link=self.configuration.link, label=label, reason=reason))
+        self.asking.orphans.discard(label)
 
     def give_back(self, qubits: list[QubitId], discard: bool) -> None:
         """Users of held memories are through with them. What is not held is counted and left alone."""
@@ -170,13 +141,13 @@ class LinkEnd:
         """A message of the other end. Raises `PeerViolation` before anything has changed."""
         match message:
             case CreateRequest():
-                self._answer(message)
+                self.asking.answer(message)
             case CreateAck():
-                self._acknowledged(message)
+                self.asking.acknowledged(message)
             case CreateReject():
-                self._rejected(message)
+                self.asking.rejected(message)
             case Cancel():
-                self._end_requests(message.label, RequestEvent.CANCELLED_BY_PEER, _reason(message.reason))
+                self.asking.cancelled_by_peer(message)
             case MemoryAdvertisement():
                 self._advertised(message)
             case Schedule():
@@ -191,62 +162,6 @@ class LinkEnd:
                 self._around.count("pairs_never_known", len(message.revoked))
             case _:
                 raise PeerViolation(f"{message.NAME} is not for an end of a link")
-
-    def _answer(self, create: CreateRequest) -> None:
-        if create.queue_sequence and (self.is_master or create.queue_sequence <= self.queue.places):
-            raise PeerViolation("a place in the queue that is not the sender's to give")
-        if not create.queue_sequence and not self.is_master:
-            raise PeerViolation("the master leaves the choice of a place to the other end")
-        reason, station = self._judge(create)
-        if reason is not None:
-            self._send(CreateReject(create_id=create.create_id, link=self.configuration.link, reason=reason))
-            return
-        request = Request(create, False, self.configuration.neighbour, self._around.emit)
-        place = create.queue_sequence or self._next_place()
-        self.queue.enqueue(request, place, station)
-        self._set_deadline(request)
-        self._planner.room = create.room
-        self._send(CreateAck(create_id=create.create_id, link=self.configuration.link, queue_sequence=place,
-                             station=station, room=self._tell_room()))  # fmt: skip
-
-    def _judge(self, create: CreateRequest) -> tuple[ErrorCode | None, Qna]:
-        """Why a request of the other end cannot be, or else its station."""
-        station = next((station for station in create.stations if station in self.configuration.stations), Qna(0))
-        if create.label not in self.pool.kept:
-            return ErrorCode.NOT_ALLOWED, station
-        if create.label in self._orphans:
-            return ErrorCode.SESSION_LOST, station
-        if create.kind != PairKind.KEEP or not create.number or not station:
-            return ErrorCode.POLICY, station
-        now = self._around.domain_now()
-        found = self.unit.setting(PairKind(create.kind), attainable(create.min_fidelity), now)
-        if found is None and not self.unit.changes(now):
-            return ErrorCode.FIDELITY_UNATTAINABLE, station
-        if create.deadline <= self._around.domain_now():
-            return ErrorCode.EXPIRED, station
-        return (None if self._has_room() else ErrorCode.NO_RESOURCES), station
-
-    def _acknowledged(self, ack: CreateAck) -> None:
-        request = self.queue.asked(ack.create_id)
-        if request is None:
-            self._around.count("stray_answers")  # cancelled meanwhile: the Cancel is on its way
-            if not self.is_master:  # the master alone gives out places, and remembers which
-                self.queue.places = max(self.queue.places, ack.queue_sequence)
-            return
-        expected = request.create.queue_sequence
-        if ack.queue_sequence != expected if expected else ack.queue_sequence <= self.queue.places:
-            raise PeerViolation("a CreateAck for another place in the queue")
-        if ack.station not in self.configuration.stations:
-            raise PeerViolation("a CreateAck that names a station nobody proposed")
-        self.queue.enqueue(request, ack.queue_sequence, ack.station)
-        self._planner.room = ack.room
-
-    def _rejected(self, reject: CreateReject) -> None:
-        request = self.queue.asked(reject.create_id)
-        if request is None:
-            self._around.count("stray_answers")
-            return
-        self._end(request, RequestEvent.REJECTED, _reason(reject.reason))
 
     def _advertised(self, advertisement: MemoryAdvertisement) -> None:
         if not self.is_master:
@@ -290,11 +205,6 @@ class LinkEnd:
 
     # --- time and turns --------------------------------------------------------------------------------------------
 
-    def expire_request(self, create_id: int, mine: bool) -> None:
-        """The deadline of a request."""
-        for request in [r for r in self.queue if r.create.create_id == create_id and r.mine == mine]:
-            self._end(request, RequestEvent.EXPIRED, ErrorCode.TIMEOUT)
-
     def plan(self) -> None:
         """The time has come to fill a slot."""
         self._planner.plan()
@@ -308,7 +218,7 @@ class LinkEnd:
         if not self.queue.unfinished:
             return
         if self.is_master:
-            self._give_up_hopeless()
+            self.asking.give_up_hopeless()
             self._planner.arm()
             return
         has_some, had_some = self.pool.not_held > 0, self._told_free > 0
@@ -318,16 +228,11 @@ class LinkEnd:
     def lose_station(self, station: Qna, reason: ErrorCode) -> None:
         """A station is gone, and what it would have said: its windows are void, its requests have failed."""
         self.windows.lose_station(station)
-        for request in [request for request in self.queue if request.station == station]:
-            self._orphans.add(request.label)
-            self._end(request, RequestEvent.LOST, reason)
-        for label in sorted(self._orphans):
-            self._send(Cancel(link=self.configuration.link, label=label, reason=reason))
+        self.asking.lose_station(station, reason)
 
     def restart(self, reason: ErrorCode) -> None:
         """The epoch with the other end is over: labels are gone, numbers begin anew."""
-        for request in list(self.queue):
-            self._end(request, RequestEvent.LOST, reason)
+        self.asking.end_all(reason)
         for label in list(self.pool.kept):
             self.release(label)
         if not self.is_master:  # the master's places go on, so that a station never takes one for another
@@ -360,15 +265,6 @@ class LinkEnd:
 
     # --- small print -------------------------------------------------------------------------------------------------
 
-    def _give_up_hopeless(self) -> None:
-        """Requests for pairs that, as is known by now, the link cannot make (ESTIMATION-5.2-4)."""
-        if self.unit.changes(self._around.domain_now()):
-            return
-        for request in [each for each in self.queue if each.wanting and self._planner.setting(each) is None]:
-            self._end(request, RequestEvent.LOST, ErrorCode.FIDELITY_UNATTAINABLE)
-            reason = ErrorCode.FIDELITY_UNATTAINABLE
-            self._send(Cancel(link=self.configuration.link, label=request.label, reason=reason))
-
     def _rate(self) -> float:
         """Pairs a second since the last time that was at least `rate_time_ns` ago."""
         elapsed_ns = self._around.now_ns - self._rate_since_ns
@@ -382,34 +278,8 @@ class LinkEnd:
         self.windows.passed = False
         return Room(free=self._told_free, memories=len(self.pool))
 
-    def _next_place(self) -> int:
-        self.queue.places += 1
-        return self.queue.places
+    def _finish(self, request: Request) -> None:
+        self.asking.finish(request)
 
     def _send(self, message: Message) -> None:
         self._around.send(self.configuration.neighbour, message)
-
-    def _has_room(self) -> bool:
-        for request in self.queue.make_room():
-            self._around.timers.cancel(self._timer(request))
-        return self.queue.has_room()
-
-    def _timer(self, request: Request) -> TimerKey:
-        return "mine" if request.mine else "theirs", self.configuration.link, request.create.create_id
-
-    def _set_deadline(self, request: Request) -> None:
-        deadline = DomainTime(min(request.deadline, self._around.domain_now() + (1 << 62)))
-        self._around.timers.set(self._timer(request), self._around.local(deadline))
-
-    def _end_requests(self, label: Label, event: RequestEvent, reason: ErrorCode) -> None:
-        for request in self.queue.of_label(label):
-            self._end(request, event, reason)
-
-    def _end(self, request: Request, event: RequestEvent, reason: ErrorCode) -> None:
-        self._around.timers.cancel(self._timer(request))
-        self.queue.drop(request)
-        REQUEST.fire(request, event, reason)
-
-
-def _reason(code: int) -> ErrorCode:
-    return ErrorCode(code) if code in set(ErrorCode) else ErrorCode.UNSPECIFIED

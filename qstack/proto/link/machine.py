@@ -12,10 +12,14 @@ from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, LocalMisuse, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.services import (
+    CancelCreate,
     CancelPairs,
+    CreateFailed,
+    CreatePairs,
     DeviceGone,
     DeviceReady,
     LinkRefused,
+    ListenPairs,
     PairsFailed,
     PeerDown,
     PeerUp,
@@ -23,6 +27,7 @@ from qstack.base.services import (
     ReleaseLink,
     RequestPairs,
     ReserveLink,
+    UnlistenPairs,
 )  # fmt: skip
 from qstack.base.time import Instant, Timescale
 from qstack.proto.link.end import LinkDescription, LinkEnd
@@ -30,12 +35,12 @@ from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationC
 from qstack.proto.link.station import Station, StationDescription
 from qstack.proto.link.surroundings import Surroundings
 from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCopy
-from qstack.wire.twin import Heralds, Measured, Refused, Released
+from qstack.wire.twin import GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released
 from qstack.wire.value import Message
 
 __all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
 
-_AWAITED = (Heralds, Measured, Released, Refused)
+_RESULTS = (GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class LinkLayerDescription:
 
 @dataclass(frozen=True, slots=True)
 class MemoryDescription:
-    """A memory of a link, for operators. `label`: of the circuit that uses it, 0 for none."""
+    """A memory of a link, for operators. `label`: of the circuit that uses it, 0 for none, or for an
+    application."""
 
     qubit: QubitId
     link: LinkId
@@ -102,7 +108,7 @@ class LinkMachine:
             end.receive(message)
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, PeerUp, PeerDown."""
+        """What circuits and applications ask, what becomes of the device and of neighbours."""
         self._around.now_ns = now_ns
         match service:
             case ReserveLink():
@@ -115,13 +121,15 @@ class LinkMachine:
                     end.release(service.label)
             case RequestPairs():
                 end = self._towards(service.neighbour)
-                reason = ErrorCode.NO_ROUTE if end is None else end.request(service)
+                reason = ErrorCode.NO_ROUTE if end is None else end.asking.request(service)
                 if reason is not None:
                     self._around.emit(PairsFailed(service.neighbour, service.label, reason))
             case CancelPairs():
                 end = self._towards(service.neighbour)
                 if end is not None:
-                    end.cancel(service.label)
+                    end.asking.cancel_label(service.label)
+            case CreatePairs() | CancelCreate() | ListenPairs() | UnlistenPairs():
+                self._serve_application(service)
             case QubitsFreed():
                 self._give_back(service)
             case DeviceGone():
@@ -136,10 +144,10 @@ class LinkMachine:
                 self._lose(service.peer)
 
     def on_device_result(self, result: Message, now_ns: Instant) -> None:
-        """Heralds, Released, Measured, Refused; AttemptAccepted says nothing."""
+        """What the device has seen or done; AttemptAccepted says nothing."""
         self._around.now_ns = now_ns
         number = getattr(result, "request_id", 0)
-        if number not in self._around.asked or not isinstance(result, _AWAITED):
+        if number not in self._around.asked or not isinstance(result, _RESULTS):
             return
         what, link, which = self._around.asked.pop(number)
         match result:
@@ -147,6 +155,14 @@ class LinkMachine:
                 self._stations[LinkId(link)].heralds(result)
             case Released() if what == "release":
                 self._end(LinkId(link)).windows.released(which, result.statuses)
+            case OutcomesFetched() if what == "fetch":
+                self._end(LinkId(link)).windows.delivery.fetched(which, result)
+            case Measured() if what == "measure":
+                self._end(LinkId(link)).windows.delivery.measured(which, result)
+            case Refused() if what in ("fetch", "measure"):
+                self._end(LinkId(link)).windows.delivery.refused(which)
+            case GatesApplied() if what == "gates":
+                pass  # the measurement that follows tells
             case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
             case Measured() if what == "samples":
@@ -176,7 +192,7 @@ class LinkMachine:
                 case "release":
                     end.windows.release_again()
                 case _:
-                    end.expire_request(which, mine=what == "mine")
+                    end.asking.expire(which, mine=what == "mine")
 
     def next_deadline(self) -> Instant | None:
         """When `handle_deadline` wants to be called."""
@@ -202,7 +218,7 @@ class LinkMachine:
         """Every memory of every link."""
         return tuple(
             MemoryDescription(each.qubit, end.configuration.link, end.configuration.neighbour, each.place.value,
-                              each.label, each.sequence)
+                              Label(max(0, each.label)), each.sequence)
             for end in self._ends.values() for each in end.pool
         )  # fmt: skip
 
@@ -226,6 +242,20 @@ class LinkMachine:
         if station is None:
             raise PeerViolation(f"this node is no station of link {link}")
         return station
+
+    def _serve_application(self, service: CreatePairs | CancelCreate | ListenPairs | UnlistenPairs) -> None:
+        end = self._towards(service.neighbour)
+        match service:
+            case CreatePairs():
+                reason = ErrorCode.NO_ROUTE if end is None else end.asking.create(service)
+                if reason is not None:
+                    self._around.emit(CreateFailed(service.neighbour, service.purpose, service.create_id, True, reason))
+            case CancelCreate() if end is not None:
+                end.asking.cancel_create(service.create_id)
+            case ListenPairs() if end is not None:
+                end.asking.listen(service.purpose)
+            case UnlistenPairs() if end is not None:
+                end.asking.unlisten(service.purpose)
 
     def _give_back(self, freed: QubitsFreed) -> None:
         by_end: dict[LinkId, list[QubitId]] = {}
@@ -258,6 +288,7 @@ class LinkMachine:
         """LINK-5.5-5: no label has a future here. Its circuit gives it back, and so its memories."""
         self._around.has_device = False
         for end in self._ends.values():
+            end.asking.fail_applications(ErrorCode.NO_RESOURCES)
             for label in end.pool.kept:
                 self._around.emit(PairsFailed(end.configuration.neighbour, label, ErrorCode.NO_RESOURCES))
 

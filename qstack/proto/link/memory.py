@@ -178,6 +178,8 @@ class MemoryPool:
     def _leave(self, memory: Memory) -> None:
         if memory.label in self._used:
             self._used[memory.label] -= 1
+            if not self._used[memory.label] and memory.label not in self._kept:
+                del self._used[memory.label]
         memory.label = Label(0)
 
     def _free_one(self, memory: Memory) -> None:

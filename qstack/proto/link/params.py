@@ -8,6 +8,7 @@ from qstack.base.ids import LinkId, Qna, QubitId, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.proto.link.estimation import EstimationParameters
 from qstack.proto.link.handling import EndHandling
+from qstack.proto.link.scheduler import Discipline, Scheduler
 from qstack.quantum.formulas import Correlations, werner
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.heralding import HeraldedState
@@ -34,9 +35,15 @@ class LinkParameters:
     rate_time_ns: int = SECOND_NS  # over which the rate shown to operators is taken
     outstanding_windows: int = 64  # LINK-7
     queued_requests: int = 256  # LINK-7: of one link
+    unanswered_requests: int = 64  # LINK-5.1-4: CreateRequests of one end that wait for their answers
+    discipline: Discipline = Discipline.WFQ  # LINK-5.6-1
+    weights: tuple[float, ...] = (1.0,)  # LINK-5.6-2: of the queues, the most urgent first; 0: strict priority
     labels: int = 256  # LINK-7: of one link
     matches: int = 256  # LINK-7: windows of one link that a station waits for
     estimation: EstimationParameters = field(default_factory=EstimationParameters)
+
+    def __post_init__(self) -> None:
+        Scheduler(self.discipline, self.weights)  # raises what is wrong with them
 
 
 @dataclass(frozen=True, slots=True)

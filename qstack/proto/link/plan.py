@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from qstack.base.ids import Cycle
 
-__all__ = ["Plan", "Shape", "expected_successes", "shape_of_windows"]
+__all__ = ["Plan", "Shape", "expected_successes", "measuring_cycles", "shape_of_windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,12 @@ def shape_of_windows(
         if rate >= best_rate * (1.0 - 1e-9):
             best, best_rate = shape, rate
     return best
+
+
+def measuring_cycles(probability: float, slot_cycles: int, most: int) -> int:
+    """The longest window whose successes, measured at once, are hardly ever more than `most`."""
+    mean = (sqrt(most + 2.25) - 1.5) ** 2  # mean + 3 sqrt(mean) = most
+    return max(1, min(slot_cycles, int(mean / probability)))
 
 
 def _candidates(most: int) -> Iterator[int]:

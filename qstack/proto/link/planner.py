@@ -14,12 +14,13 @@ from math import ceil, sqrt
 from qstack.base.ids import Cycle
 from qstack.base.pairs import PairKind
 from qstack.proto.link.params import LinkConfiguration
-from qstack.proto.link.plan import Plan, Shape, expected_successes, shape_of_windows
+from qstack.proto.link.plan import Plan, Shape, expected_successes, measuring_cycles, shape_of_windows
 from qstack.proto.link.queue import Request, RequestQueue
+from qstack.proto.link.scheduler import Claim, Scheduler
 from qstack.proto.link.settings import Setting, attainable, bright_to_wire
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
-from qstack.wire.link import MAXIMUM_WINDOWS, Room, Schedule, SettingTlv
+from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_WINDOWS, Room, Schedule, SettingTlv
 
 __all__ = ["Planner"]
 
@@ -60,11 +61,25 @@ class Planner:
         self.schedules = 0
         self._queue = queue
         self._unit = windows.unit
+        self._scheduler = Scheduler(around.parameters.discipline, around.parameters.weights)
         self._pool = windows.pool
         self._windows = windows
         self._around = around
         self._send = send
         self._slot = 0  # the first one that is not planned yet
+
+    def admit(self, request: Request) -> None:
+        """A request has its place."""
+        create, setting = request.create, self.setting(request)
+        turns = create.number if create.atomic else 1
+        cost = 0.0 if setting is None else turns * setting.cycles_per_pair
+        now_cycle = self._around.domain_now() // self.configuration.cycle_ns
+        claim = Claim(request.sequence, create.priority, cost, bool(create.consecutive))
+        self._scheduler.admit(claim, now_cycle)
+
+    def forget(self, request: Request) -> None:
+        """A request is over."""
+        self._scheduler.forget(request.sequence)
 
     def restart(self) -> None:
         """A new epoch with the other end. Slots stay used: the device attempts each cycle once."""
@@ -86,8 +101,8 @@ class Planner:
 
     def setting(self, request: Request) -> Setting | None:
         """How the link is to be set for a request; None when what it wants cannot be had, or not now."""
-        kind, now = PairKind(request.create.kind), self._around.domain_now()
-        return self._unit.setting(kind, attainable(request.create.min_fidelity), now)
+        now = self._around.domain_now()
+        return self._unit.setting(request.kind, attainable(request.create.min_fidelity), now)
 
     def plan(self) -> None:
         """Fill slots with windows, request after request."""
@@ -120,20 +135,21 @@ class Planner:
             memories = min(draft.shape.memories, cycles, max(1, draft.request.wanting))
             if self._windows.end_of(first, cycles) > draft.request.deadline:
                 continue
-            draft.add(first, cycles, memories, self._windows.samples.terms)
+            measured = draft.request.kind is PairKind.MEASURE
+            draft.add(first, cycles, memories, 0 if measured else self._windows.samples.terms)
             draft.wanted -= expected_successes(draft.setting.model.success_probability, cycles, memories) * self._kept
             draft.request.next_slot = slot + draft.shape.slots
-            self._queue.served(draft.request)
+            self._scheduler.served(draft.request.sequence, cycles, first)
             first, laid = Cycle(first + cycles), laid + 1
         return laid
 
     def _in_turn(self, drafts: list[_Draft]) -> list[_Draft]:
         by_place = {draft.request.sequence: draft for draft in drafts}
-        return [by_place[request.sequence] for request in self._queue.in_turn() if request.sequence in by_place]
+        return [by_place[place] for place in self._scheduler.order(by_place)]
 
     def _drafts(self) -> list[_Draft]:
-        requests = [request for request in self._queue.in_turn() if self._can_be_planned(request)]
-        active = len({request.label for request in requests})
+        requests = [request for request in self._queue if self._can_be_planned(request)]
+        active = len({request.owner for request in requests})
         drafts = []
         for request in requests:
             setting = self.setting(request)
@@ -144,7 +160,10 @@ class Planner:
 
     def _shape(self, request: Request, setting: Setting, active: int) -> Shape:
         configuration, parameters = self.configuration, self._around.parameters
-        share = min(self._pool.potential(request.label, active), max(1, self.room.memories))
+        if request.kind is PairKind.MEASURE:  # one memory, again and again
+            cycles = measuring_cycles(setting.model.success_probability, setting.cycles, MAXIMUM_HERALDS)
+            return Shape(MAXIMUM_HERALDS, cycles, 1)
+        share = min(self._pool.potential(request.owner, active), max(1, self.room.memories))
         return shape_of_windows(
             setting.model.success_probability, setting.cycles, configuration.window_memories(share),
             ceil((parameters.turnaround_ns + parameters.offer_lead_ns) / configuration.cycle_ns),
@@ -180,7 +199,7 @@ class Planner:
 
     def _can_be_planned(self, request: Request) -> bool:
         """Whether both ends have memories for it, as far as we know, and it wants more than is planned."""
-        has_room = self.room.free > 0 and self._pool.prospect(request.label) > 0
+        has_room = self.room.free > 0 and self._pool.prospect(request.owner) > 0
         return has_room and self._unplanned(request) > 0.0
 
     def _is_worth_it(self) -> bool:

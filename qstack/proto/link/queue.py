@@ -4,15 +4,15 @@ The end with the lower address is the master and alone gives out places. Message
 order, so the other end's queue is the master's as it was a moment ago: one total order, no windows to resend.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Label, Qna
-from qstack.base.services import PairsFailed
+from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime
 from qstack.proto.link.states import REQUEST, RequestEvent, RequestState
+from qstack.proto.link.telling import Audience, Half
 from qstack.wire.link import CreateRequest
 
 __all__ = ["Request", "RequestQueue"]
@@ -21,26 +21,39 @@ __all__ = ["Request", "RequestQueue"]
 @REQUEST.drives
 @dataclass(slots=True, eq=False)
 class Request:
-    """A request for pairs. `mine`: asked by this end. `delivered`: pairs that it has. `granted`: pairs that the station
-    says to have granted it, some of which may have been revoked, or have never been heard of. `next_slot`: before it
-    the master plans no window, since it would find no memory.
+    """A request for pairs, whose user is the `audience`. `mine`: asked by this end.
+
+    `delivered`: pairs that it has. `granted`: pairs that the station says to have granted it, some of which may have
+    been revoked, or have never been heard of. `told`: pairs of which the user knows. `waiting`: of an atomic request,
+    what it does not know yet. `next_slot`: before it the master plans no window, since it would find no memory.
     """
 
     create: CreateRequest
     mine: bool
-    neighbour: Qna
-    emit: Callable[[Any], None]
+    audience: Audience
     state: RequestState = RequestState.ASKED
     sequence: int = 0
     station: Qna = Qna(0)
     delivered: int = 0
     granted: int = 0
+    told: int = 0
     next_slot: int = 0
+    waiting: list[Half] = field(default_factory=list)
 
     @property
     def label(self) -> Label:
-        """Circuit that the pairs are for."""
+        """Circuit that the pairs are for, 0 for an application's."""
         return self.create.label
+
+    @property
+    def owner(self) -> Label:
+        """Whose its memories are: the circuit's label; of an application's request its place, below 0."""
+        return self.create.label or Label(-self.sequence)
+
+    @property
+    def kind(self) -> PairKind:
+        """What is done with its pairs."""
+        return PairKind(self.create.kind)
 
     @property
     def remaining(self) -> int:
@@ -64,10 +77,11 @@ class Request:
 
     def _act_enqueue(self, sequence: int, station: Qna) -> None:
         self.sequence, self.station = sequence, station
+        self.audience.accepted()
 
     def _act_fail(self, reason: ErrorCode) -> None:
-        if self.mine and self.remaining:
-            self.emit(PairsFailed(self.neighbour, self.label, reason))
+        if self.state is RequestState.QUEUED or self.mine:
+            self.audience.failed(reason, self.remaining)
 
     def _act_count(self, pairs: int) -> None:
         self.delivered += pairs
@@ -83,7 +97,6 @@ class RequestQueue:
         self._limit = limit
         self._asked: dict[int, Request] = {}  # by create_id: mine, without an answer
         self._queued: dict[int, Request] = {}  # by place
-        self._turn = 0  # place of the request that was served last
         self.places = 0  # given out, or seen given out
 
     def __len__(self) -> int:
@@ -96,6 +109,11 @@ class RequestQueue:
     def unfinished(self) -> int:
         """Requests that still want pairs."""
         return sum(1 for request in self if request.remaining)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of this end that have no place yet."""
+        return len(self._asked)
 
     def has_room(self) -> bool:
         """Tell whether one more fits."""
@@ -121,7 +139,11 @@ class RequestQueue:
 
     def of_label(self, label: Label) -> list[Request]:
         """The requests for a circuit."""
-        return [request for request in self if request.label == label]
+        return [request for request in self if label and request.label == label]
+
+    def named(self, create_id: int, mine: bool) -> Request | None:
+        """The request of this number, of one of the ends."""
+        return next((r for r in self if r.create.create_id == create_id and r.mine == mine), None)
 
     def ask(self, request: Request) -> None:
         """Remember a request of this end until it is answered."""
@@ -141,13 +163,3 @@ class RequestQueue:
             del self._asked[request.create.create_id]
         if self._queued.get(request.sequence) is request:
             del self._queued[request.sequence]
-
-    def in_turn(self) -> list[Request]:
-        """The requests that want windows, the one after the last served first (round robin)."""
-        wanting = [request for place, request in sorted(self._queued.items()) if request.wanting]
-        later = [request for request in wanting if request.sequence > self._turn]
-        return later + [request for request in wanting if request.sequence <= self._turn]
-
-    def served(self, request: Request) -> None:
-        """It has had its turn."""
-        self._turn = request.sequence

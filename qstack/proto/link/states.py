@@ -28,6 +28,7 @@ class RequestEvent(Enum):
     ACKNOWLEDGED = "CreateAck"
     REJECTED = "CreateReject"
     HERALDED = "pairs"
+    DONE = "all pairs told"
     REVOKED = "revoked"
     CANCELLED = "CancelPairs"
     CANCELLED_BY_PEER = "Cancel"
@@ -43,12 +44,14 @@ REQUEST = TransitionTable("link request", (
     Row(_R.ASKED, _E.REJECTED, None, ("fail",), _R.OVER),
     Row(_R.QUEUED, _E.HERALDED, None, ("count",), None),
     Row(_R.QUEUED, _E.REVOKED, None, ("uncount",), None),
+    Row(_R.QUEUED, _E.DONE, None, (), _R.OVER),
     Row(_LIVE, _E.CANCELLED, None, (), _R.OVER),
     Row(_LIVE, _E.CANCELLED_BY_PEER, None, ("fail",), _R.OVER),
     Row(_LIVE, _E.EXPIRED, None, ("fail",), _R.OVER),
     Row(_LIVE, _E.LOST, None, ("fail",), _R.OVER),
 ), {
     _E.ACKNOWLEDGED: Blame.PEER, _E.REJECTED: Blame.PEER, _E.HERALDED: Blame.NOBODY, _E.REVOKED: Blame.NOBODY,
+    _E.DONE: Blame.NOBODY,
     _E.CANCELLED: Blame.NOBODY, _E.CANCELLED_BY_PEER: Blame.NOBODY, _E.EXPIRED: Blame.NOBODY, _E.LOST: Blame.NOBODY,
 })  # fmt: skip
 

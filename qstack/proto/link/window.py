@@ -13,18 +13,17 @@ from dataclasses import dataclass
 
 from qstack.base.errors import PeerViolation
 from qstack.base.ids import Cycle, Label, Qna, QubitId
-from qstack.base.services import PairExpired, PairReady
+from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime
+from qstack.proto.link.delivery import Delivery
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.memory import MemoryPool
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan, expected_successes
 from qstack.proto.link.queue import Request
-from qstack.proto.link.rounds import PairName
-from qstack.proto.link.samples import Sample, Samples
+from qstack.proto.link.samples import Samples
 from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
 from qstack.proto.link.surroundings import Surroundings
-from qstack.quantum.formulas import Correlations, transpose
 from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCode
 from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Release, Status
 
@@ -52,8 +51,14 @@ class Window:
     call: int = 0
     state: WindowState = WindowState.PLANNED
 
+    @property
+    def capacity(self) -> int:
+        """Successes that it can tell of: one a memory, or, where halves are measured at once, as many as were planned.
+        """
+        return self.most if self.request.kind is PairKind.MEASURE else len(self.qubits)
+
     def _may_offer(self, reply: Reply | None = None) -> bool:
-        return self.owner.pool.room(self.request.label) > 0 and self.owner.around.has_device
+        return self.owner.pool.room(self.request.owner) > 0 and self.owner.around.has_device
 
     def _may_be_heralded(self, reply: Reply | None = None) -> bool:
         return reply is not None and reply.code == ReplyCode.HERALDED
@@ -68,6 +73,9 @@ class Window:
         self.owner.deliver(self, reply)
 
     def _act_free_rest(self, reply: Reply) -> None:
+        if self.request.kind is PairKind.MEASURE:
+            self.owner.pool.withdraw(self.qubits)
+            return
         filled = len(reply.pairs)
         self.owner.release(self.qubits[filled : filled + reply.surplus])
         self.owner.pool.withdraw(self.qubits[filled + reply.surplus :])
@@ -92,7 +100,7 @@ class _Filled:
     """What a window brought, in case that it is revoked."""
 
     request: Request
-    pairs: tuple[tuple[int, QubitId], ...]
+    pairs: tuple[tuple[int, QubitId | None], ...]
 
 
 class Windows:
@@ -100,7 +108,7 @@ class Windows:
 
     def __init__(
         self, configuration: LinkConfiguration, pool: MemoryPool, around: Surroundings, unit: EstimationUnit,
-        send: Callable[[Gen | Pass], None],
+        send: Callable[[Gen | Pass], None], finish: Callable[[Request], None],
     ) -> None:  # fmt: skip
         self.configuration = configuration
         self.unit = unit
@@ -117,7 +125,8 @@ class Windows:
         self._send = send
         self._filled: OrderedDict[int, _Filled] = OrderedDict()
         self._copied: OrderedDict[int, Window] = OrderedDict()  # settled by a copy; their Replies are still to come
-        self._is_lower = around.own < configuration.neighbour
+        self.delivery = Delivery(configuration, pool, around, unit, self.samples, empty=self.release, void=self.void,
+                                 finish=finish)  # fmt: skip
 
     # --- what the ends agree on --------------------------------------------------------------------------------------
 
@@ -218,14 +227,27 @@ class Windows:
                 self.around.count("stray_expires")
         return tuple(revoked)
 
-    def drop(self, label: Label | None = None) -> None:
-        """A label, or all of them, is no more."""
-        for window in [w for w in self.open.values() if label is None or w.request.label == label]:
+    def drop(self, label: Label) -> None:
+        """A label is no more."""
+        for window in [w for w in self.open.values() if w.request.label == label]:
             self._settle(window, WindowEvent.DROPPED)
-        for cycle in [c for c, f in self._filled.items() if label is None or f.request.label == label]:
+        for cycle in [c for c, f in self._filled.items() if f.request.label == label]:
             del self._filled[cycle]
-        for cycle in [c for c, w in self._copied.items() if label is None or w.request.label == label]:
+        for cycle in [c for c, w in self._copied.items() if w.request.label == label]:
             del self._copied[cycle]
+
+    def drop_request(self, request: Request) -> None:
+        """An application's request is over: windows under way bring nothing any more."""
+        for window in [w for w in self.open.values() if w.request is request]:
+            self._settle(window, WindowEvent.DROPPED)
+        self.delivery.drop(request)
+
+    def void(self, first_cycle: Cycle) -> None:
+        """What a window brought is of no use here: take it back at both ends."""
+        filled = self._filled.pop(first_cycle, None)
+        if filled is not None:
+            self.tell_expired((first_cycle,))
+            self._revoke(filled)
 
     def lose_station(self, station: Qna) -> None:
         """Nothing more will be heard of this station's windows."""
@@ -246,11 +268,17 @@ class Windows:
     def offer(self, window: Window) -> None:
         """Attempt, with the memories that there are now."""
         link, end = self.configuration.link, self.end_of(window.first_cycle, window.cycles)
-        self.bright = window.bright
-        window.qubits = self.pool.offer(window.request.label, window.most, end)
+        self.bright, request = window.bright, window.request
+        measures = request.kind is PairKind.MEASURE
+        window.qubits = self.pool.offer(request.owner, 1 if measures else window.most, end)
+        reading: dict[str, int] = {}
+        if measures:
+            how = request.create.local if request.mine else request.create.remote
+            reading = {"kind": PairKind.MEASURE, "choice": how.choice, "x1": how.x1, "y": how.y, "x2": how.x2,
+                       "most": window.most}  # fmt: skip
         window.call = self.around.call(
             Attempt, ("attempt", link, window.first_cycle), link=link, first_cycle=window.first_cycle,
-            cycles=window.cycles, bright=window.bright, qubits=window.qubits,
+            cycles=window.cycles, bright=window.bright, qubits=window.qubits, **reading,
         )  # fmt: skip
         deadline_ns = max(self.around.local(end), self.around.now_ns) + self.around.parameters.reply_timeout_ns
         self.around.timers.set(("reply", link, window.first_cycle), deadline_ns)
@@ -262,37 +290,22 @@ class Windows:
         self._send(Pass(link=self.configuration.link, station=window.request.station, first_cycle=window.first_cycle))
 
     def deliver(self, window: Window, reply: Reply) -> None:
-        """Hand the pairs of a window to the circuit: the k-th success is in the k-th memory."""
-        request, configuration = window.request, self.configuration
-        sequences = [(reply.first_sequence + n) & 0xFFFF_FFFF for n in range(len(reply.pairs))]
-        samples: list[Sample] = []
-        kept: list[tuple[int, QubitId]] = []
-        for pair, qubit, sequence in zip(reply.pairs, window.qubits, sequences, strict=False):
-            self.pool.fill(qubit, sequence)
-            cycle = Cycle(window.first_cycle + pair.offset)
-            born = DomainTime(cycle * configuration.cycle_ns)
-            name = PairName(request.station, sequence, cycle)
-            basis = self.samples.basis_of(window.terms, name)
-            if basis is not None:
-                samples.append(Sample(name, basis, qubit, pair.bell_index, window.bright, born))
-                continue
-            kept.append((sequence, qubit))
-            self.around.effects.append(PairReady(
-                configuration.neighbour, request.label, sequence, qubit, pair.bell_index, born,
-                self._state(window, pair.bell_index, born),
-            ))  # fmt: skip
-        self.samples.measure(samples)
-        if reply.pairs:
+        """A window was heralded: count its pairs, remember them, and hand them over."""
+        request, count = window.request, len(reply.pairs)
+        if count:
             self.unit.note_late(self.around.domain_now() - self.end_of(window.first_cycle, window.cycles))
-        REQUEST.fire(request, RequestEvent.HERALDED, len(kept))
-        self.expected_sequence = (reply.first_sequence + len(reply.pairs)) & 0xFFFF_FFFF
+            self.expected_sequence = (reply.first_sequence + count) & 0xFFFF_FFFF
         self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
-        self.pairs += len(reply.pairs)
+        self.pairs += count
         self.attempted += window.cycles
-        if kept:
-            self._filled[window.first_cycle] = _Filled(request, tuple(kept))
+        halves = self.delivery.receive(window, reply)
+        REQUEST.fire(request, RequestEvent.HERALDED, len(halves))
+        if halves:
+            pairs = tuple((half.sequence, half.qubit) for half in halves)
+            self._filled[window.first_cycle] = _Filled(request, pairs)
             if len(self._filled) > _REMEMBERED:
                 self._filled.popitem(last=False)
+            self.delivery.deliver(window, halves)
 
     def tell_expired(self, first_cycles: tuple[Cycle, ...]) -> None:
         """The other end is to revoke what it was given from these windows."""
@@ -333,13 +346,9 @@ class Windows:
         WINDOW.fire(window, event, reply)
 
     def _revoke(self, filled: _Filled) -> None:
-        request = filled.request
-        held = tuple(q for sequence, q in filled.pairs if self.pool.holds(q, request.label, sequence))
-        self.release(held)
-        REQUEST.fire(request, RequestEvent.REVOKED, len(filled.pairs))
+        REQUEST.fire(filled.request, RequestEvent.REVOKED, len(filled.pairs))
         self.around.count("pairs_revoked", len(filled.pairs))
-        for sequence, _ in filled.pairs:
-            self.around.emit(PairExpired(self.configuration.neighbour, request.label, sequence))
+        self.delivery.revoke(filled.request, list(filled.pairs))
 
     def _call_release(self, qubits: tuple[QubitId, ...]) -> None:
         link = self.configuration.link
@@ -350,11 +359,6 @@ class Windows:
         # Moved with every call: what is not answered is told again when the device has had its time for the last one.
         timeout_ns = self.around.parameters.release_timeout_ns
         self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)
-
-    def _state(self, window: Window, bell_index: int, born: DomainTime) -> Correlations:
-        """What a pair is at its birth, the upstream end's qubit first."""
-        state = self.unit.state(window.bright, bell_index, born)
-        return state if window.request.mine == self._is_lower else transpose(state)
 
     def _probability(self, window: Window) -> float:
         """Of the success of one attempt."""
@@ -375,8 +379,8 @@ class Windows:
 def _check_reply(reply: Reply, window: Window) -> None:
     if reply.code != ReplyCode.HERALDED:
         return
-    if len(reply.pairs) + reply.surplus > len(window.qubits) or len(reply.pairs) > reply.granted:
-        raise PeerViolation(f"{len(reply.pairs)} successes in a window of {len(window.qubits)} memories")
+    if len(reply.pairs) + reply.surplus > window.capacity or len(reply.pairs) > reply.granted:
+        raise PeerViolation(f"{len(reply.pairs)} successes in a window for {window.capacity}")
     last = -1
     for pair in reply.pairs:
         if not last < pair.offset < window.cycles or pair.bell_index > 3:

@@ -4,11 +4,18 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from qstack.base.bell import FLIP, Basis
 from qstack.base.chance import Chance
 from qstack.base.ids import Qna
+from qstack.base.pairs import BasisChoice, PairKind
 from qstack.base.units import MILLISECOND_NS
 from qstack.wire import twin
 from qstack.wire.twin import Status
+
+BASES = {
+    BasisChoice.NONE: (Basis.Z,), BasisChoice.XZ: (Basis.X, Basis.Z), BasisChoice.XYZ: (Basis.X, Basis.Y, Basis.Z),
+    BasisChoice.CHSH: (Basis.Z_PLUS_X, Basis.Z_MINUS_X),
+}  # fmt: skip
 
 
 @dataclass
@@ -35,6 +42,8 @@ class Device:
     heard: dict[tuple[int, int, int], list[twin.Herald]] = field(default_factory=dict)
     last: dict[tuple[Qna, int], int] = field(default_factory=dict)
     draws: Any = field(default_factory=count)
+    readings: dict[tuple[int, int, int], dict[Qna, twin.Attempt]] = field(default_factory=dict)
+    outcomes: dict[tuple[Qna, int, int, int], tuple[Basis, int]] = field(default_factory=dict)
 
     def draw(self) -> float:
         return self.chance.uniform(b"device %d" % next(self.draws))
@@ -56,6 +65,7 @@ class Device:
             return Status.BUSY
         self.last[node, r.link] = r.first_cycle + r.cycles
         self.windows.setdefault(window, {})[node] = list(r.qubits)
+        self.readings.setdefault(window, {})[node] = r
         return Status.OK
 
     def heralds(self, r: twin.AwaitHeralds) -> list[twin.Herald] | None:
@@ -69,12 +79,20 @@ class Device:
             return None
         found: list[twin.Herald] = []
         most = min(len(qubits) for qubits in ends.values())
+        readings = self.readings[window]
+        measures = readings[nodes[0]].kind == PairKind.MEASURE
+        assert measures == (readings[nodes[1]].kind == PairKind.MEASURE)
+        if measures:
+            most = min(reading.most for reading in readings.values())
         for offset in range(r.cycles):
             if len(found) == most:
                 break
             if self.probability >= 1.0 or self.draw() < self.probability:
                 bell = int(self.draw() * 4)
-                self._fill(ends, nodes, len(found), bell, (r.first_cycle + offset) * self.cycle_ns)
+                if measures:
+                    self._measure_both(r, nodes, offset, bell)
+                else:
+                    self._fill(ends, nodes, len(found), bell, (r.first_cycle + offset) * self.cycle_ns)
                 found.append(twin.Herald(offset=offset, bell_index=twin.BellIndex(bell)))
         self.heard[window] = found
         return found
@@ -85,6 +103,29 @@ class Device:
         for place in pair.ends:
             assert place not in self.pairs, "a success landed in a filled memory"
             self.pairs[place] = pair
+
+    def _measure_both(self, r: twin.AwaitHeralds, nodes: tuple[Qna, Qna], offset: int, bell: int) -> None:
+        told: list[tuple[Basis, int]] = []
+        for node in nodes:
+            bases = BASES[self.readings[r.link, r.first_cycle, r.cycles][node].choice]
+            basis, bit = bases[int(self.draw() * len(bases))], int(self.draw() * 2)
+            if told and told[0][0] == basis:
+                bit = told[0][1] ^ FLIP[bell][basis]
+            told.append((basis, bit))
+            self.outcomes[node, r.link, r.first_cycle, offset] = told[-1]
+
+    def fetch(self, node: Qna, r: twin.FetchOutcomes) -> list[twin.FetchedOutcome]:
+        found = [self.outcomes.get((node, r.link, r.first_cycle, offset)) for offset in r.offsets]
+        return [twin.FetchedOutcome(status=Status.EMPTY) if each is None else
+                twin.FetchedOutcome(status=Status.OK, basis=each[0], bit=each[1]) for each in found]  # fmt: skip
+
+    def measure(self, node: Qna, item: twin.MeasureItem) -> twin.Outcome:
+        """As if the other half had been measured in the same basis; what is left of it is its frame."""
+        pair = self.pairs.pop((node, item.qubit), None)
+        if pair is None:
+            return twin.Outcome(status=Status.EMPTY)
+        pair.ends.remove((node, item.qubit))
+        return twin.Outcome(status=Status.OK, bit=int(self.draw() * 2))
 
     def release(self, node: Qna, qubit: int) -> Status:
         for window, ends in self.windows.items():

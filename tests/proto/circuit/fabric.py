@@ -17,18 +17,26 @@ from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, LinkId, Qna, QubitId
 from qstack.base.locator import Arrival, Locator
 from qstack.base.services import (
+    CancelCreate,
     CancelPairs,
     CircuitClosed,
     CircuitFailed,
     CircuitReady,
+    CreateAccepted,
+    CreateDone,
+    CreateFailed,
+    CreatePairs,
     DeviceGone,
     DeviceReady,
     EndPairReady,
     LinkRefused,
     LinkReserved,
+    ListenPairs,
     PairExpired,
+    PairOk,
     PairReady,
     PairsFailed,
+    PairsRevoked,
     PeerDown,
     QubitsFreed,
     ReleaseCircuit,
@@ -36,6 +44,7 @@ from qstack.base.services import (
     RequestCircuit,
     RequestPairs,
     ReserveLink,
+    UnlistenPairs,
 )
 from qstack.base.time import DomainTime, Instant, Timescale
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
@@ -52,7 +61,9 @@ from tests.proto.circuit.device import Device
 
 EPOCH = 1_790_000_000 * SECOND_NS
 ARRIVAL = Arrival("lab", Locator(bytes(4), 4560))
-TO_LINK = (DeviceGone, DeviceReady, ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed)
+TO_LINK = (DeviceGone, DeviceReady, ReserveLink, ReleaseLink, RequestPairs, CancelPairs, QubitsFreed, CreatePairs,
+           CancelCreate, ListenPairs, UnlistenPairs)  # fmt: skip
+TO_APPLICATION = (CreateAccepted, PairOk, CreateFailed, CreateDone, PairsRevoked)
 TO_CIRCUIT = (LinkReserved, LinkRefused, PairReady, PairsFailed, PairExpired, RequestCircuit, ReleaseCircuit)
 
 
@@ -119,6 +130,7 @@ class Fabric:
         self.sent: list[tuple[Qna, Qna, Message]] = []
         self.truth: dict[Any, tuple[Qna, EndPairReady]] = {}
         self.matched = 0
+        self.gates: list[twin.GateItem] = []
         self._events: list[tuple[int, int, Any]] = []
         self._order = count()
         self._draws = count()
@@ -232,6 +244,8 @@ class Fabric:
                 place.circuit.on_service(effect, now)
             case _ if isinstance(effect, TO_LINK):
                 place.link.on_service(effect, now)
+            case _ if isinstance(effect, TO_APPLICATION):
+                place.told.append(effect)
             case _ if isinstance(effect, TO_CIRCUIT):
                 place.told.append(effect)
                 if not self.links_only:
@@ -366,6 +380,16 @@ class Fabric:
                     for status, bell in (self.device.swap(place.own, couple.first, couple.second, request.instant),)
                 )  # fmt: skip
                 self._answer(place, twin.Swapped(outcomes=outcomes, **common), 50_000)
+            case twin.FetchOutcomes():
+                found = tuple(self.device.fetch(place.own, request))
+                self._answer(place, twin.OutcomesFetched(outcomes=found, **common), 20_000)
+            case twin.ApplyGates():
+                self.gates += request.gates
+                fine = (Status.OK,) * len(request.gates)
+                self._answer(place, twin.GatesApplied(statuses=fine, **common), 20_000)
+            case twin.Measure():
+                measured = tuple(self.device.measure(place.own, item) for item in request.measurements)
+                self._answer(place, twin.Measured(outcomes=measured, **common), 50_000)
             case twin.Release():
                 statuses = tuple(self.device.release(place.own, qubit) for qubit in request.qubits)
                 self._answer(place, twin.Released(statuses=statuses, **common), 50_000)
