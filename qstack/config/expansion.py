@@ -14,7 +14,7 @@ from hashlib import blake2b
 from heapq import heappop, heappush
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from msgspec import structs
 
@@ -27,6 +27,7 @@ from qstack.config.hardware import PhysicalLink, turned_round
 from qstack.config.node import (
     MAXIMUM_PURPOSE,
     Anchor,
+    CapabilityName,
     Capture,
     Chance,
     Device,
@@ -46,6 +47,7 @@ from qstack.config.node import (
 from qstack.config.topology import LabLink, LabNode, Laboratory, TopologyFile
 from qstack.config.twin import Pace, TwinFile, TwinLink, TwinListen, TwinNode
 from qstack.config.value import BrokerUrl, InputFile, ListenAddress, Section, Seed, SocketPath, UrnPrefix
+from qstack.quantum.repeaters import GENERATIONS
 
 __all__ = ["BROKER_HOST", "BROKER_NAME", "OPERATOR_SOCKET", "TWIN_NAME", "TWIN_SOCKET", "Expansion", "broker_cas",
            "ca_folder", "consecutive_addresses", "expand", "loopback_start", "node_folder"]  # fmt: skip
@@ -192,7 +194,7 @@ def _node_file(plan: _Plan, node: LabNode) -> NodeFile:
     lab, name = plan.topology.lab, node.name
     links = [(n, link) for n, link in plan.links if name in link.between]
     return NodeFile(
-        node=Own(qna=node.qna, name=name, capabilities=("station", "memory", "swap")),
+        node=Own(qna=node.qna, name=name, capabilities=_capabilities(node)),
         listen=Listen(control=SocketPath(Path(f"{name}.sock"))),
         segments=(_segment(plan, name),),
         session=_session(plan, name),
@@ -212,6 +214,11 @@ def _node_file(plan: _Plan, node: LabNode) -> NodeFile:
         metrics=_metrics(lab, name),
         tuning=plan.topology.tuning,
     )  # fmt: skip
+
+
+def _capabilities(node: LabNode) -> tuple[CapabilityName, ...]:
+    told = frozenset({"memory", "swap"}) if node.generation is None else GENERATIONS[node.generation].capabilities
+    return tuple(name for name in get_args(CapabilityName) if name == "station" or name in told)
 
 
 def _segment(plan: _Plan, name: str) -> Segment:

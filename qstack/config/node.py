@@ -25,9 +25,9 @@ from qstack.config.value import (
 )  # fmt: skip
 from qstack.wire.link import MAXIMUM_STATIONS
 
-__all__ = ["MAXIMUM_PURPOSE", "Anchor", "Capture", "Chance", "Clock", "Control", "Device", "Endpoint", "Link",
-           "Listen", "Log", "Memories", "Metrics", "Neighbour", "NodeFile", "Own", "Pin", "Purpose", "Route", "Segment",
-           "Session", "Station"]  # fmt: skip
+__all__ = ["MAXIMUM_PURPOSE", "Anchor", "CapabilityName", "Capture", "Chance", "Clock", "Control", "Device",
+           "Endpoint", "Link", "Listen", "Log", "Memories", "Metrics", "Neighbour", "NodeFile", "Own", "Pin", "Purpose",
+           "Route", "Segment", "Session", "Station"]  # fmt: skip
 
 MAXIMUM_AS = (1 << 32) - 1
 MAXIMUM_MEMORIES = 1 << 20

@@ -53,6 +53,8 @@ class LabNode(Device, kw_only=True):
         about("its own IP address; when left out, one of 127.0.0.0/8 made from the folder's name, or one of the "
               "namespaces' network", "127.0.0.11"),
     ] = None  # fmt: skip
+    generation: Annotated[int | None, about("generation of repeaters that the node belongs to, 1 to 3; told to "
+                          "neighbours by its capabilities", 2, ge=1, le=3)] = None  # fmt: skip
     urns: Annotated[tuple[UrnPrefix, ...], about("prefixes of the endpoints that are served at the node",
                                                  ["urn:qkd:madqci:ccips"])] = field(name="urn", default=())  # fmt: skip
 

@@ -96,14 +96,11 @@ def _capabilities(file: NodeFile) -> Capability:
 
 
 def _link(link: Link, memories: tuple[int, ...], device: Attached | None) -> LinkConfiguration:
-    states, probability = None if link.states is None else tuple(link.states), link.success_probability
+    states = None if link.states is None else tuple(link.states)
     hardware = None if link.hardware is None else link_hardware(link.hardware, link.cycle_ns)
-    if hardware is not None:
-        expected = hardware.best()
-        states, probability = expected.expected_states(), expected.success_probability
     return LinkConfiguration(
         link=LinkId(link.id), neighbour=link.neighbour, stations=link.stations, memories=memories,  # type: ignore[arg-type]
-        cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=probability,
+        cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=link.success_probability,
         fidelity=link.fidelity, states=states, hardware=hardware,  # type: ignore[arg-type]
         handling=_handling(memories, device),
     )  # fmt: skip

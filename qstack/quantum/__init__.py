@@ -10,5 +10,6 @@ Of hardware: `memories` says what a node's device is, `presets` names some, `rep
 `channels`, of which `free_space` and `satellite` have files of their own, and is seen by `detectors`; `raman` says what
 classical light adds, `turns` when it may. `heralding` says what a click at a midpoint means, `sources` what memories
 around a source of `photons` tell; `schemes` are the ways to make pairs, `codes` what encoded ones cost. `links` is a
-link at one setting, `hardware` the link before a setting is chosen, `sampling` draws the successes of a window.
+link at one setting, `hardware` the link before a setting is chosen, `sampling` draws the successes of a window,
+`bounds` says what no link can beat.
 """

@@ -151,10 +151,9 @@ def test_hardware_follows_the_lower_address_and_says_what_to_expect(tmp_path: Pa
     for name in ("a", "b"):
         [link] = make_node(load_node(tmp_path / f"{name}.toml"), None).links
         assert link.hardware is not None and link.hardware.tunable
-        assert link.success_probability == pytest.approx(truth.at().success_probability)
-        assert link.states is not None
+        assert link.hardware.at().success_probability == pytest.approx(truth.at().success_probability)
         for bell in (BellIndex.PSI_PLUS, BellIndex.PSI_MINUS):
-            assert link.states[bell] == pytest.approx(transpose(truth.at().state(bell)))
+            assert link.hardware.at().state(bell) == pytest.approx(transpose(truth.at().state(bell)))
         assert link.hardware.at((0.3, 0.05)).success_probability == pytest.approx(
             truth.at((0.05, 0.3)).success_probability
         )

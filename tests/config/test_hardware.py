@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qstack.config.devices import device_model
+from qstack.config.expansion import consecutive_addresses, expand
 from qstack.config.hardware import link_hardware, turned_round
 from qstack.config.loading import load_node, load_topology, load_twin
 from qstack.config.problem import ConfigurationError
@@ -172,9 +174,8 @@ def test_node_file_expects_what_its_hardware_says(tmp_path: Path) -> None:
     text = NODE.replace("memories = 4", f"memories = 4\n[link.hardware]\n{CLICK}\n{FIBRES}")
     [tuned, plain] = make_node(load_node(write(tmp_path, text)), None).links
     assert tuned.hardware is not None and tuned.hardware.tunable
-    assert tuned.success_probability == tuned.hardware.at().success_probability
-    assert tuned.believed.at().fidelity == pytest.approx(tuned.hardware.at().fidelity)
-    assert plain.hardware is None
+    assert tuned.believed == tuned.hardware
+    assert plain.hardware is None and plain.believed.at().success_probability == 1.0
 
 
 def test_node_file_that_says_it_twice_is_refused(tmp_path: Path) -> None:
@@ -221,10 +222,6 @@ def test_device_of_every_preset_loads(tmp_path: Path, preset: str) -> None:
 
 
 def test_device_of_a_laboratory_reaches_its_twin(tmp_path: Path) -> None:
-    from ipaddress import IPv4Address
-
-    from qstack.config.expansion import consecutive_addresses, expand
-
     topology = load_topology(write(tmp_path, TOPOLOGY.replace('qna = "64512.1"', f'qna = "64512.1"\n{KEYS}', 1).replace(
         'urn = ["urn:qkd:a"]\n', "")))  # fmt: skip
     twin = expand(topology, consecutive_addresses(topology, IPv4Address("127.64.0.0"))).twin
@@ -249,3 +246,18 @@ def test_device_with_a_fault_tells_path_and_remedy(tmp_path: Path, keys: str, pa
     with pytest.raises(ConfigurationError) as caught:
         load_twin(write(tmp_path, TWIN.replace("t1-ns = 1000\nt2-ns = 2000\n", f"{keys}\n")))
     assert [(problem.path, words in str(problem)) for problem in caught.value.problems] == [(path, True)]
+
+
+@pytest.mark.parametrize(
+    ("generation", "told"),
+    [
+        ("", {"station", "memory", "swap"}),
+        ("generation = 1", {"station", "memory", "swap", "purification"}),
+        ("generation = 2", {"station", "memory", "swap", "encoding"}),
+        ("generation = 3", {"station", "memory", "swap", "encoding", "one-way"}),
+    ],
+)
+def test_node_of_a_laboratory_tells_its_generation(tmp_path: Path, generation: str, told: set[str]) -> None:
+    topology = load_topology(write(tmp_path, TOPOLOGY.replace('urn = ["urn:qkd:a"]', generation)))
+    alice = expand(topology, consecutive_addresses(topology, IPv4Address("127.64.0.0"))).nodes["alice"]
+    assert set(alice.node.capabilities) == told
