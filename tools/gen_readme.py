@@ -1,7 +1,7 @@
 """Fill in the parts of README.md that are made from other files: tools/gen_readme.py [--check]
 
 Between `<!-- NAME: begin -->` and `<!-- NAME: end -->` stands what is generated: the picture of a capture (from
-pcap/demo.pcapng, by tshark with our plugin) and the first application (from tools/examples).
+pcap/demo.pcapng, by tshark with our plugin) and the first applications (from tools/examples).
 """
 
 import argparse
@@ -33,6 +33,7 @@ def main() -> int:
     text = README.read_text()
     fresh = _fill(text, "capture", f"```\n{picture()}\n```")
     fresh = _fill(fresh, "example", f"```python\n{(ROOT / 'tools/examples/first_application.py').read_text()}```")
+    fresh = _fill(fresh, "pairs", f"```python\n{(ROOT / 'tools/examples/first_pairs.py').read_text()}```")
     if options.check:
         if fresh != text:
             print("README.md is stale: run tools/gen_readme.py", file=sys.stderr)

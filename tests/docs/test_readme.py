@@ -50,6 +50,24 @@ def test_readme_commands_run_in_the_order_shown(root: Path) -> None:
 
 
 @pytest.mark.slow
+def test_first_pairs_are_those_of_their_bell_states_in_fifteen_lines(root: Path) -> None:
+    example = root / "tools/examples/first_pairs.py"
+    lines = [line for line in example.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 15
+    folder = root / "build/lab-pairs"
+    try:
+        assert run(f"qstack-lab up tools/examples/madqci-quditto.toml --dir {folder}", root).returncode == 0
+        done = run(f"{sys.executable} {example} {folder}/alice.sock {folder}/repeater.sock", root)
+        told = [line.split() for line in done.stdout.splitlines()]
+        assert len(told) == 8, done.stderr
+        assert {(state.startswith("PSI"), ours != theirs) for _, state, ours, theirs in told} <= {
+            (True, True), (False, False)
+        }
+    finally:
+        run(f"qstack-lab down --dir {folder}", root)
+
+
+@pytest.mark.slow
 def test_first_application_shares_a_key_in_fifteen_lines(root: Path) -> None:
     example = root / "tools/examples/first_application.py"
     lines = [line for line in example.read_text().splitlines() if line.strip()]
