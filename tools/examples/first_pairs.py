@@ -9,6 +9,5 @@ with open_node(sys.argv[1]) as alice, open_node(sys.argv[2]) as repeater:
     theirs = repeater.open_epr_socket("64512.1", purpose=7)
     qubits, others = ours.create_keep(8, min_fidelity=0.9, max_time=10), theirs.recv_keep(8)
     for qubit, other in zip(qubits, others, strict=True):
-        qubit.h()
-        other.h()
-        print(qubit.sequence, qubit.bell_state.name, qubit.measure("X").outcome, other.measure("X").outcome)
+        qubit.x()
+        print(qubit.sequence, qubit.bell_state.name, qubit.measure("Z").outcome, other.measure("Z").outcome)
