@@ -96,8 +96,12 @@ class LinkHardware:
 
     @property
     def share(self) -> float:
-        """The share of cycles that are for attempts."""
+        """The share of cycles that are for attempts, when classical traffic has no backlog."""
         return 1.0 if self.turns is None else self.turns.share
+
+    def next_attempt(self, cycle: int) -> int:
+        """The first cycle, not before this one, in which it is worth attempting."""
+        return cycle if self.turns is None else self.turns.next_quantum(cycle)
 
     def choose(self, min_fidelity: float, instant_ns: int = 0) -> float | None:
         """The brightest setting, for both ends, whose fresh pairs reach `min_fidelity`; None when none does.
@@ -194,7 +198,7 @@ class LinkHardware:
         light = Light((arrives[0] * efficiency, arrives[1] * efficiency), noise, self.detector.dark)
         yielded = self.scheme.heralding(bright, light)
         births, blind = self.scheme.born_delays_ns(flights), self.detector.dead_cycles(self.cycle_ns)
-        return LinkModel(self.cycle_ns, *yielded, flights, births, blind)
+        return LinkModel(self.cycle_ns, *yielded, flights, births, blind, self.share)
 
     @property
     def _noise(self) -> tuple[float, float]:

@@ -20,7 +20,8 @@ class LinkModel:
 
     `cycle_ns`: length of an attempt cycle; `success_probability`: of one attempt; `arm_delays_ns`: time of flight
     between each end, in the order of the link's ends, and the station; `born_delays_ns`: from a cycle's beginning to
-    the qubit's being in each end's memory; `dead_cycles`: cycles after a success in which the station sees nothing.
+    the qubit's being in each end's memory; `dead_cycles`: cycles after a success in which the station sees nothing;
+    `share`: of the cycles, those in which the link attempts.
     """
 
     cycle_ns: int
@@ -29,12 +30,13 @@ class LinkModel:
     arm_delays_ns: tuple[int, int] = (0, 0)
     born_delays_ns: tuple[int, int] = (0, 0)
     dead_cycles: int = 0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.cycle_ns <= 0 or min(*self.arm_delays_ns, *self.born_delays_ns, self.dead_cycles) < 0:
             raise LocalMisuse("a link's cycle is longer than 0 ns, and its delays are not negative")
-        if not 0.0 <= self.success_probability <= 1.0:
-            raise LocalMisuse(f"success probability {self.success_probability} is not in 0..1")
+        if not 0.0 <= self.success_probability <= 1.0 or not 0.0 < self.share <= 1.0:
+            raise LocalMisuse(f"success probability {self.success_probability} or share {self.share} is not in 0..1")
         if not self.heralds or abs(sum(herald.share for herald in self.heralds) - 1.0) > _SHARES_TOLERANCE:
             raise LocalMisuse("the shares of a link's heralds do not sum to 1")
 
@@ -71,6 +73,11 @@ class LinkModel:
         return Heralding(self.success_probability, self.heralds)
 
     @property
+    def cycle_probability(self) -> float:
+        """Of a success in a cycle of which it is not known whether the link attempts in it."""
+        return self.success_probability * self.share
+
+    @property
     def herald_delay_ns(self) -> int:
         """From the end of a cycle to the station's knowing: birth and flight, by the longer arm."""
         return max(born + arm for born, arm in zip(self.born_delays_ns, self.arm_delays_ns, strict=True))
@@ -82,9 +89,9 @@ class LinkModel:
 
     @property
     def rate_hz(self) -> float:
-        """Pairs a second when it attempts in every cycle and has memories without end. Dead cycles count."""
+        """Pairs a second when it attempts whenever it may and has memories without end. Dead cycles count."""
         busy = self.dead_cycles * self.success_probability
-        return self.success_probability / (1.0 + busy) / (self.cycle_ns * 1e-9)
+        return self.cycle_probability / (1.0 + busy) / (self.cycle_ns * 1e-9)
 
     def state(self, bell_index: int) -> Correlations:
         """The expected state behind a herald. Raises `LocalMisuse` for a Bell index that this link never heralds."""

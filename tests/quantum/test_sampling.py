@@ -147,8 +147,9 @@ def test_bursts_blank_their_cycles():
     link, cycles = shared(), 1_000_000
     found = link.sample(777, cycles, None, cycles, draws(b"blank"))
     assert all(TURNS.is_quantum(777 + success.offset) for success in found)
-    expected = link.at().success_probability * cycles * TURNS.share
+    expected = link.at().cycle_probability * cycles
     assert link.share == TURNS.share == 0.6
+    assert link.next_attempt(710) == 740 and link.next_attempt(777) == 777
     assert abs(len(found) - expected) < 4 * sqrt(expected)
 
 

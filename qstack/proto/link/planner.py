@@ -129,6 +129,7 @@ class Planner:
         first = Cycle(slot * self.configuration.slot_cycles)
         behind, laid = first + self.configuration.slot_cycles, 0
         for draft in self._in_turn(drafts):
+            first = Cycle(self._unit.hardware.next_attempt(first))
             if laid >= left or first >= behind or draft.wanted <= 0.0 or slot < draft.request.next_slot:
                 continue
             cycles = min(draft.shape.cycles, behind - first)
@@ -137,7 +138,7 @@ class Planner:
                 continue
             measured = draft.request.kind is PairKind.MEASURE
             draft.add(first, cycles, memories, 0 if measured else self._windows.samples.terms)
-            draft.wanted -= expected_successes(draft.setting.model.success_probability, cycles, memories) * self._kept
+            draft.wanted -= expected_successes(draft.setting.model.cycle_probability, cycles, memories) * self._kept
             draft.request.next_slot = slot + draft.shape.slots
             self._scheduler.served(draft.request.sequence, cycles, first)
             first, laid = Cycle(first + cycles), laid + 1
@@ -161,11 +162,11 @@ class Planner:
     def _shape(self, request: Request, setting: Setting, active: int) -> Shape:
         configuration, parameters = self.configuration, self._around.parameters
         if request.kind is PairKind.MEASURE:  # one memory, again and again
-            cycles = measuring_cycles(setting.model.success_probability, setting.cycles, MAXIMUM_HERALDS)
+            cycles = measuring_cycles(setting.model.cycle_probability, setting.cycles, MAXIMUM_HERALDS)
             return Shape(MAXIMUM_HERALDS, cycles, 1)
         share = min(self._pool.potential(request.owner, active), max(1, self.room.memories))
         return shape_of_windows(
-            setting.model.success_probability, setting.cycles, configuration.window_memories(share),
+            setting.model.cycle_probability, setting.cycles, configuration.window_memories(share),
             ceil((parameters.turnaround_ns + parameters.offer_lead_ns) / configuration.cycle_ns),
             ceil(parameters.delayed_ns / configuration.cycle_ns),
         )  # fmt: skip
@@ -176,7 +177,7 @@ class Planner:
         wanting, setting = request.wanting, self.setting(request)
         if not wanting or setting is None:
             return 0.0
-        certain = setting.model.success_probability * self._kept >= 1.0
+        certain = setting.model.cycle_probability * self._kept >= 1.0
         return wanting + (0.0 if certain else 2.0 * sqrt(wanting)) - self._windows.expected_for(request) * self._kept
 
     @property

@@ -63,7 +63,7 @@ class Setting:
     @property
     def cycles_per_pair(self) -> float:
         """Cycles that a pair costs on average: what scheduling reckons with."""
-        return 1.0 / self.model.success_probability + self.model.dead_cycles
+        return 1.0 / self.model.cycle_probability + self.model.dead_cycles
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def choose_setting(
 
 def _attainable(setting: Setting, pairs: int, cycles: int, risk: float) -> bool:
     """Whether so many pairs can be made in so many cycles: unless they come with a probability below `risk`."""
-    return cycles > attempts_in_flight(pairs - 1, setting.model.success_probability, risk)
+    return cycles > attempts_in_flight(pairs - 1, setting.model.cycle_probability, risk)
 
 
 def time_refusal(setting: Setting, pairs: int, cycles: int, queued: int, risk: float) -> ErrorCode | None:

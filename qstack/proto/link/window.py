@@ -361,8 +361,8 @@ class Windows:
         self.around.timers.set(("release", link, 0), max(self.around.now_ns, self.around.local(instant)) + timeout_ns)
 
     def _probability(self, window: Window) -> float:
-        """Of the success of one attempt."""
-        return self.unit.model(window.bright, self.around.domain_now()).success_probability
+        """Of the success of one cycle."""
+        return self.unit.model(window.bright, self.around.domain_now()).cycle_probability
 
     def _begins_ns(self, first_cycle: int) -> int:
         """When, on the local clock, memories are to be offered to a window."""
