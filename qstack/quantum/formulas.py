@@ -107,23 +107,33 @@ def check_lifetimes(t1_ns: float, t2_ns: float) -> None:
         raise LocalMisuse(f"T2 {t2_ns or 'infinite'} ns is longer than twice T1 {t1_ns} ns: set at most {2 * t1_ns}")
 
 
-def memory_transfer(elapsed_ns: float, t1_ns: float, t2_ns: float) -> tuple[float, float]:
-    """(e1, e2): what is left of Z and of X, Y after a time in memory."""
+def memory_transfer(
+    elapsed_ns: float, t1_ns: float, t2_ns: float, depolarising_ns: float = 0.0
+) -> tuple[float, float, float]:
+    """(e1, e2, gain): what is left of Z and of X, Y after a time in memory, and what Z gains of I.
+
+    Relaxation and depolarisation act together, which is why Z ends between |0> and nothing: with both, two spans in a
+    row are one long span only so.
+    """
     check_lifetimes(t1_ns, t2_ns)
-    if elapsed_ns < 0:
-        raise LocalMisuse(f"a memory cannot be aged by {elapsed_ns} ns")
-    return exp(-elapsed_ns / t1_ns) if t1_ns else 1.0, exp(-elapsed_ns / t2_ns) if t2_ns else 1.0
+    if elapsed_ns < 0 or depolarising_ns < 0:
+        raise LocalMisuse(f"a memory of depolarising time {depolarising_ns} ns cannot be aged by {elapsed_ns} ns")
+    relaxing, dephasing, mixing = (1.0 / life if life else 0.0 for life in (t1_ns, t2_ns, depolarising_ns))
+    e1, e2 = exp(-elapsed_ns * (relaxing + mixing)), exp(-elapsed_ns * (dephasing + mixing))
+    return e1, e2, (1.0 - e1) * relaxing / (relaxing + mixing) if relaxing else 0.0
 
 
-def decohere_estimate(state: Correlations, half: int, elapsed_ns: float, t1_ns: float, t2_ns: float) -> Correlations:
-    """The state after one half has lain in memory: X, Y by e2, Z by e1, and Z gains (1 - e1) of I."""
-    e1, e2 = memory_transfer(elapsed_ns, t1_ns, t2_ns)
+def decohere_estimate(
+    state: Correlations, half: int, elapsed_ns: float, t1_ns: float, t2_ns: float, depolarising_ns: float = 0.0
+) -> Correlations:
+    """The state after one half has lain in memory: X, Y by e2, Z by e1, and Z gains of I."""
+    e1, e2, gain = memory_transfer(elapsed_ns, t1_ns, t2_ns, depolarising_ns)
     aged = list(state)
     own, other = (1, 4) if half else (4, 1)
     for column in range(0, 4 * other, other):
         aged[column + own] *= e2
         aged[column + 2 * own] *= e2
-        aged[column + 3 * own] = e1 * aged[column + 3 * own] + (1.0 - e1) * aged[column]
+        aged[column + 3 * own] = e1 * aged[column + 3 * own] + gain * aged[column]
     return tuple(aged)
 
 

@@ -104,12 +104,27 @@ def test_formulas_dephasing_alone_mixes_neighbouring_bell_states():
     )
 
 
-@given(seed=st.integers(0, 2**32), half=st.integers(0, 1), elapsed=st.integers(0, 10**9))
+MEMORIES = [(T1_NS, T2_NS, 0), (T1_NS, T2_NS, 3_000_000), (0, T2_NS, 3_000_000), (0, 0, 3_000_000), (0, 0, 0)]
+
+
+@given(
+    seed=st.integers(0, 2**32), half=st.integers(0, 1), elapsed=st.integers(0, 10**9), memory=st.sampled_from(MEMORIES)
+)
 @settings(max_examples=60, deadline=None)
-def test_formulas_decoherence_of_random_state_equals_reference(seed, half, elapsed):
+def test_formulas_decoherence_of_random_state_equals_reference(seed, half, elapsed, memory):
     state = random_state(seed)
-    aged = formulas.decohere_estimate(state, half, elapsed, T1_NS, T2_NS)
-    assert np.abs(as_matrix(aged) - reference.decohere(as_matrix(state), half, elapsed, T1_NS, T2_NS)).max() < EXACT
+    aged = formulas.decohere_estimate(state, half, elapsed, *memory)
+    assert np.abs(as_matrix(aged) - reference.decohere(as_matrix(state), half, elapsed, *memory)).max() < EXACT
+
+
+@given(seed=st.integers(0, 2**32), half=st.integers(0, 1), spans=st.tuples(*[st.integers(0, 10**7)] * 2))
+@settings(max_examples=30, deadline=None)
+def test_formulas_two_spans_in_a_row_are_one_long_span(seed, half, spans):
+    state, memory = random_state(seed), (T1_NS, T2_NS, 3_000_000)
+    stepped = formulas.decohere_estimate(
+        formulas.decohere_estimate(state, half, spans[0], *memory), half, spans[1], *memory
+    )
+    assert stepped == pytest.approx(formulas.decohere_estimate(state, half, sum(spans), *memory), abs=EXACT)
 
 
 @given(seed=st.integers(0, 2**32), outcome=st.integers(0, 3))

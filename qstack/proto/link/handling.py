@@ -5,7 +5,6 @@ is told the other's part in `EndFacts`.
 """
 
 from dataclasses import dataclass, field
-from math import exp
 
 from qstack.base.bell import Basis
 from qstack.base.errors import LocalMisuse, PeerViolation
@@ -32,10 +31,7 @@ class EndHandling:
 def kept(state: Correlations, half: int, end: EndHandling, wait_ns: int) -> Correlations:
     """The state after a half has waited in its memory."""
     memory = end.memory
-    state = decohere_estimate(state, half, wait_ns, memory.t1_ns, memory.t2_ns)
-    if memory.depolarising_ns:
-        state = _transformed(state, half, exp(-wait_ns / memory.depolarising_ns), 0.0)
-    return state
+    return decohere_estimate(state, half, wait_ns, memory.t1_ns, memory.t2_ns, memory.depolarising_ns)
 
 
 def moved(state: Correlations, half: int, end: EndHandling) -> Correlations:
