@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -22,10 +23,12 @@ from qstack.base.time import Instant
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.node.configuration import NodeConfiguration
 from qstack.node.switchboard import Server
+from qstack.proto.link.calibration import CalibrationParameters
 from qstack.proto.link.end import LinkDescription
 from qstack.proto.link.estimation import EstimationParameters
 from qstack.proto.link.params import LinkParameters
 from qstack.proto.link.tally import TallyParameters
+from qstack.quantum.channels import Lossless
 from qstack.quantum.detectors import Detector
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.memories import MemoryModel
@@ -82,15 +85,17 @@ class Net:
 
     def __init__(
         self, truth: LinkHardware, believed: LinkHardware | None = None, *, share: float = 0.0, memories: int = 64,
-        memory: MemoryModel | None = None, seed: bytes = b"estimate", remembered: int = 2_000,
+        memory: MemoryModel | None = None, calibration: CalibrationParameters | None = None,
+        station: str = "station", seed: bytes = b"estimate", remembered: int = 2_000,
     ) -> None:  # fmt: skip
-        estimation = EstimationParameters(share=share, tally=TallyParameters(remembered_tests=remembered))
+        estimation = EstimationParameters(share=share, tally=TallyParameters(remembered_tests=remembered),
+                                          calibration=calibration or CalibrationParameters(interval_ns=0))  # fmt: skip
         template = NodeConfiguration(qna=Qna(0), link=LinkParameters(estimation=estimation))
         kind = memory or MemoryModel()
         topology = Topology(
             (TopologyNode("low", LOW, memory=kind), TopologyNode("high", HIGH, memory=kind),
              TopologyNode("station", STATION)),
-            (TopologyLink(("low", "high"), "station", memories=memories, cycle_ns=CYCLE_NS, hardware=truth,
+            (TopologyLink(("low", "high"), station, memories=memories, cycle_ns=CYCLE_NS, hardware=truth,
                           believed=believed),),
             static=True, template=template,
         )  # fmt: skip
@@ -212,3 +217,40 @@ def test_forgetting_memories_are_reckoned_with_when_pairs_are_delivered() -> Non
     net.simulation.run_for(3 * SECOND_NS)
     truths = net.ends[LOW].truths
     assert len(truths) >= 100 and 0.8 <= min(truths) <= 0.82, "and no better than it has to be"
+
+
+@pytest.mark.parametrize("station", ["station", "low", "high"])
+def test_calibration_of_an_idle_link_finds_what_its_arms_and_detectors_are(station: str) -> None:
+    believed = single_click(detection=0.05)
+    arms = (Lossless(20_000), Lossless(60_000))
+    truth = LinkHardware(CYCLE_NS, SingleClick((0.1, 0.1), (0.03, 0.06), 0.9), arms,
+                         Detector(dark_count_probability=2e-4))  # fmt: skip
+    net = Net(truth, believed, calibration=CalibrationParameters(interval_ns=SECOND_NS), station=station)
+    before = net.simulation.weather.sent
+    net.simulation.run_for(600 * SECOND_NS)
+    for own in (LOW, HIGH):
+        [end] = net.node(own).machines.link._ends.values()
+        scheme = end.unit.hardware.scheme
+        assert scheme.detection == pytest.approx((0.03, 0.06), rel=0.1)
+        assert end.unit.hardware.detector.dark == pytest.approx(2e-4, rel=0.3)
+        assert end.unit.calibration.arrival_ns(0) == pytest.approx(20_000, rel=0.1)
+        assert end.unit.calibration.arrival_ns(1) == pytest.approx(60_000, rel=0.1)
+        link = net.link(own)
+        assert link.calibrations > 500 and link.free == link.memories
+        assert link.clock_offset_ns is not None and abs(link.clock_offset_ns) < 1_000_000
+    sent = net.simulation.weather.sent - before
+    assert sent < 16 * 600, "datagrams a round, their acknowledgements included"
+    assert net.simulation.twin.live_pairs == 0
+
+
+def test_lost_messages_cost_rounds_and_nothing_else() -> None:
+    net = Net(single_click(detection=0.03), single_click(detection=0.05),
+              calibration=CalibrationParameters(interval_ns=SECOND_NS))  # fmt: skip
+    net.simulation.weather.report = replace(net.simulation.weather.report, loss=0.1)
+    net.simulation.run_for(300 * SECOND_NS)
+    link = net.link()
+    assert link.calibrations > 250 and link.free == link.memories
+    net.reserve(0.7)
+    net.request(0.7, 100.0, number=50)
+    net.simulation.run_for(10 * SECOND_NS)
+    assert len(net.ends[LOW].pairs) == len(net.ends[HIGH].pairs) == 50

@@ -7,6 +7,6 @@ of them, `surroundings` what they share, `params` the numbers and what a link is
 
 What pairs are worth (rfc_notes/estimation.md): `rounds` draws the pairs that are tested and compares what both ends
 saw, `samples` measures them, `tally` makes corrections of it, `flow` bounds the attempts in flight. `settings` chooses
-how bright the link is, by what pairs go through (`handling`) and what `calibration` measured; `estimation` is the unit
-of all of them.
+how bright the link is, by what pairs go through (`handling`) and what `calibration` makes of the rounds of
+`calibrating`; `estimation` is the unit of all of them.
 """

@@ -16,7 +16,7 @@ from qstack.base.units import fidelity_to_wire
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
-from qstack.proto.link.settings import attainable
+from qstack.proto.link.settings import Setting, attainable, time_refusal
 from qstack.proto.link.states import REQUEST, RequestEvent, RequestState
 from qstack.proto.link.surroundings import Surroundings, TimerKey
 from qstack.proto.link.telling import ApplicationAudience, Audience, CircuitAudience
@@ -275,8 +275,22 @@ class Asking:
         if setting is None and not unit.changes(now):
             return ErrorCode.FIDELITY_UNATTAINABLE
         stays = create.kind != PairKind.MEASURE
-        too_many = create.atomic and stays and create.number > len(self._windows.pool)
-        return ErrorCode.NO_RESOURCES if too_many else None
+        if create.atomic and stays and create.number > len(self._windows.pool):
+            return ErrorCode.NO_RESOURCES
+        return None if create.label or setting is None else self._out_of_time(create, setting)
+
+    def _out_of_time(self, create: CreateRequest, setting: Setting) -> ErrorCode | None:
+        """Whether an application's request cannot be met by its deadline (ESTIMATION-5.2-4)."""
+        now, parameters = self._around.domain_now(), self._windows.unit.parameters.settings
+        if create.deadline <= now:
+            return ErrorCode.EXPIRED
+        queued = 0.0
+        for request in self._queue:
+            found = self._planner.setting(request)
+            if found is not None and request.create.priority >= create.priority:
+                queued += request.wanting * found.cycles_per_pair
+        cycles = (create.deadline - now) // self._configuration.cycle_ns
+        return time_refusal(setting, create.number, cycles, round(queued), parameters.risk)
 
     def _application(self, create: CreateRequest, mine: bool) -> Audience:
         return ApplicationAudience(self._around.emit, self._configuration.neighbour, create.purpose, create.create_id,

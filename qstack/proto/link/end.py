@@ -10,6 +10,7 @@ from qstack.base.pairs import PairKind
 from qstack.base.services import LinkRefused, LinkReserved, ReserveLink
 from qstack.base.units import MINUTE_NS
 from qstack.proto.link.asking import Asking
+from qstack.proto.link.calibrating import Calibrator
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.handling import EndHandling, handling_from_wire, handling_to_wire
 from qstack.proto.link.memory import MemoryPool, Place
@@ -25,7 +26,9 @@ from qstack.proto.link.window import Windows
 from qstack.wire.link import (
     MAXIMUM_HERALDS,
     MAXIMUM_WINDOWS,
+    CalibrationPlan,
     Cancel,
+    ClockProbe,
     CreateAck,
     CreateReject,
     CreateRequest,
@@ -43,7 +46,9 @@ from qstack.wire.link import (
 )  # fmt: skip
 from qstack.wire.value import Message
 
-__all__ = ["LinkDescription", "LinkEnd"]
+__all__ = ["LinkDescription", "LinkEnd", "ToStation"]
+
+ToStation = Gen | Pass | CalibrationPlan | ClockProbe
 
 _HORIZON_NS = MINUTE_NS  # LINK-4.5-3
 _OPEN = 256  # LINK-7: windows that this end lets the master open
@@ -53,7 +58,8 @@ _OPEN = 256  # LINK-7: windows that this end lets the master open
 class LinkDescription:
     """A link, for operators. `rate_hz`: pairs a second, lately; `fidelity`: expected of a fresh pair at the setting
     that was last used, `bright` (0: the link's own), and what it lies between (95 %). `tests`: samples of which both
-    ends have told; `samples`: pairs that this end has sacrificed; `error_rates`: of tests, in Z, X, Y.
+    ends have told; `samples`: pairs that this end has sacrificed; `error_rates`: of tests, in Z, X, Y. `calibrations`:
+    rounds that were counted; `clock_offset_ns`: by how much the station's clock is ahead, None if it was not asked.
     """
 
     link: LinkId
@@ -77,13 +83,15 @@ class LinkDescription:
     tests: int
     samples: int
     error_rates: tuple[Bounded, ...]
+    calibrations: int
+    clock_offset_ns: int | None
 
 
 class LinkEnd:
-    """One end of one link. `tell_station` brings a Gen or a Pass to its station, be it this node."""
+    """One end of one link. `tell_station` brings a message to its station, be it this node."""
 
     def __init__(
-        self, configuration: LinkConfiguration, around: Surroundings, tell_station: Callable[[Gen | Pass], None]
+        self, configuration: LinkConfiguration, around: Surroundings, tell_station: Callable[[ToStation], None]
     ) -> None:
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
@@ -97,6 +105,8 @@ class LinkEnd:
         self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
         self.asking = Asking(configuration, around, self.windows, self.queue, self._planner, send=self._send,
                              room=self._tell_room)  # fmt: skip
+        self.calibrator = Calibrator(configuration, around, self.windows, take_slot=self._planner.take_slot,
+                                     send=tell_station)  # fmt: skip
         self._schedule = 0  # the newest one received
         self._told_free = 0  # what the master knows of this end's free memories
         self._rate_pairs = 0
@@ -209,6 +219,10 @@ class LinkEnd:
         """The time has come to fill a slot."""
         self._planner.plan()
 
+    def calibrate(self) -> None:
+        """The time has come for a round of calibration."""
+        self.calibrator.time_has_come(not self.queue.unfinished)
+
     def release_again(self) -> None:
         """The device did not say of some memories that they are empty."""
         self.windows.release_again()
@@ -238,6 +252,7 @@ class LinkEnd:
         if not self.is_master:  # the master's places go on, so that a station never takes one for another
             self.queue.places = 0
         self._planner.restart()
+        self.calibrator.restart()
         self.samples.restart()
         self.unit.forget_peer()
         self._schedule = self._told_free = 0
@@ -249,6 +264,7 @@ class LinkEnd:
             self._send(handling_to_wire(self.configuration.link, handling))
         if self.is_master:
             self.samples.give_terms()
+        self.calibrator.begin()
 
     def describe(self) -> LinkDescription:
         """For operators."""
@@ -260,7 +276,8 @@ class LinkEnd:
             census[Place.OFFERED], census[Place.HELD], census[Place.EMPTYING], self.windows.pairs,
             self.windows.attempted, self._rate(), fidelity.value,
             (fidelity.low, fidelity.high), self.windows.bright / BRIGHT_UNIT, self.unit.tally.tests, self.samples.taken,
-            tuple(self.unit.error_rate(basis) for basis in PAULI_BASES),
+            tuple(self.unit.error_rate(basis) for basis in PAULI_BASES), self.unit.calibration.rounds,
+            self.calibrator.clock_offset_ns,
         )  # fmt: skip
 
     # --- small print -------------------------------------------------------------------------------------------------

@@ -30,17 +30,28 @@ from qstack.base.services import (
     UnlistenPairs,
 )  # fmt: skip
 from qstack.base.time import Instant, Timescale
-from qstack.proto.link.end import LinkDescription, LinkEnd
+from qstack.proto.link.calibrating import ClickCounter
+from qstack.proto.link.end import LinkDescription, LinkEnd, ToStation
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.link.station import Station, StationDescription
 from qstack.proto.link.surroundings import Surroundings
-from qstack.wire.link import Expire, Gen, Pass, Reply, ReplyCopy
-from qstack.wire.twin import GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released
+from qstack.wire.link import (
+    CalibrationPlan,
+    CalibrationReport,
+    ClockEcho,
+    ClockProbe,
+    Expire,
+    Gen,
+    Pass,
+    Reply,
+    ReplyCopy,
+)  # fmt: skip
+from qstack.wire.twin import ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released
 from qstack.wire.value import Message
 
 __all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
 
-_RESULTS = (GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released)
+_RESULTS = (ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class LinkMachine:
         self._around = Surroundings(own, parameters, timescale, chance)
         self._ends = {link.link: LinkEnd(link, self._around, self._tell_station) for link in links}
         self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
+        self._counters = {link.link: ClickCounter(link, self._around, self._tell_end) for link in stations}
         self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
         self._by_qubit = {qubit: end for end in self._ends.values() for qubit in end.configuration.memories}
         self._touched: dict[LinkId, LinkEnd] = {}
@@ -92,6 +104,9 @@ class LinkMachine:
         link = LinkId(getattr(message, "link", 0))
         if isinstance(message, Gen | Pass):
             self._hear(self._station(link), message, sender.qna)
+            return
+        if isinstance(message, CalibrationPlan | CalibrationReport | ClockProbe | ClockEcho):
+            self._calibrate(message, sender.qna)
             return
         end = self._end(link)
         if isinstance(message, Reply):
@@ -163,6 +178,10 @@ class LinkMachine:
                 self._end(LinkId(link)).windows.delivery.refused(which)
             case GatesApplied() if what == "gates":
                 pass  # the measurement that follows tells
+            case ClicksCounted() if what == "count":
+                self._counters[LinkId(link)].counted(which, result)
+            case Refused() if what == "count":
+                self._counters[LinkId(link)].refused(which)
             case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
             case Measured() if what == "samples":
@@ -191,6 +210,8 @@ class LinkMachine:
                     end.windows.unanswered(which)
                 case "release":
                     end.windows.release_again()
+                case "calibrate":
+                    end.calibrate()
                 case _:
                     end.asking.expire(which, mine=what == "mine")
 
@@ -298,11 +319,47 @@ class LinkMachine:
         else:
             station.receive_pass(message, end)
 
-    def _tell_station(self, message: Gen | Pass) -> None:
-        if message.station == self.own:
+    def _calibrate(self, message: CalibrationPlan | CalibrationReport | ClockProbe | ClockEcho, sender: Qna) -> None:
+        """Some is for the station, some for an end; a plan may be for both parts of this node."""
+        end, counter = self._ends.get(message.link), self._counters.get(message.link)
+        match message:
+            case CalibrationReport() | ClockEcho():
+                if end is None or sender not in end.configuration.stations:
+                    raise PeerViolation(f"{message.NAME} from a node that is no station of a link that ends here")
+                self._tell_calibrator(end, message)
+            case ClockProbe() if counter is not None:
+                counter.tell_clock(message, sender)
+            case CalibrationPlan():
+                is_for_end = end is not None and sender == end.configuration.neighbour
+                is_for_station = counter is not None and message.station == self.own
+                if not is_for_end and not is_for_station:
+                    raise PeerViolation("a CalibrationPlan that is not for this node")
+                if end is not None and is_for_end:
+                    end.calibrator.hear_plan(message)
+                if counter is not None and is_for_station:
+                    counter.hear_plan(message, sender)
+            case _:
+                raise PeerViolation(f"this node is no station of link {message.link}")
+
+    def _tell_calibrator(self, end: LinkEnd, message: CalibrationReport | ClockEcho) -> None:
+        if isinstance(message, CalibrationReport):
+            end.calibrator.hear_report(message)
+        else:
+            end.calibrator.hear_clock(message)
+
+    def _tell_station(self, message: ToStation) -> None:
+        if message.station != self.own:
+            self._around.send(message.station, message)
+        elif isinstance(message, Gen | Pass):
             self._tell_itself(lambda: self._hear(self._station(message.link), message, self.own))
         else:
-            self._around.send(message.station, message)
+            self._tell_itself(lambda: self._calibrate(message, self.own))
+
+    def _tell_end(self, end: Qna, message: CalibrationReport | ClockEcho) -> None:
+        if end == self.own:
+            self._tell_itself(lambda: self._tell_calibrator(self._end(message.link), message))
+        else:
+            self._around.send(end, message)
 
     def _send_reply(self, end: Qna, reply: Reply) -> None:
         if end == self.own:

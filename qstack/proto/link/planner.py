@@ -81,6 +81,13 @@ class Planner:
         """A request is over."""
         self._scheduler.forget(request.sequence)
 
+    def take_slot(self) -> Cycle:
+        """A slot for something else than windows, far enough ahead to tell others of it. Gives its first cycle."""
+        earliest = -(-(self._around.domain_now() + self._windows.lead_ns) // self.configuration.slot_ns)
+        slot = max(earliest, self._slot)
+        self._slot = slot + 1
+        return Cycle(slot * self.configuration.slot_cycles)
+
     def restart(self) -> None:
         """A new epoch with the other end. Slots stay used: the device attempts each cycle once."""
         self.room = Room(free=0, memories=0)

@@ -327,3 +327,20 @@ def test_bad_network_never_makes_the_ends_disagree(seed: int) -> None:
     for own in (LOW, HIGH):
         free(fabric, own, oks(fabric, own))
     assert_at_rest(fabric)
+
+
+def test_request_that_cannot_be_done_in_time_is_refused_at_once() -> None:
+    """Never (UNSUPP), or not with what others want before it (NOTIME)."""
+    fabric = Fabric([LOW, HIGH], probability=0.01)
+    listen(fabric)
+    create(fabric, number=1_000, seconds=0.05, create_id=1)
+    [failed] = fabric.places[LOW].of(CreateFailed)
+    assert (failed.create_id, failed.reason) == (1, ErrorCode.FIDELITY_UNATTAINABLE)
+    create(fabric, number=2_000, seconds=60.0, create_id=2)
+    fabric.run(0.1)
+    create(fabric, number=5, seconds=0.5, create_id=3)
+    failed = fabric.places[LOW].of(CreateFailed)[-1]
+    assert (failed.create_id, failed.reason) == (3, ErrorCode.NO_TIME)
+    create(fabric, number=5, seconds=0.5, create_id=4, priority=7)
+    fabric.run(0.1)
+    assert [each.create_id for each in fabric.places[LOW].of(CreateFailed)] == [1, 3]
