@@ -10,11 +10,11 @@ from qstack.quantum.raman import Direction
 __all__ = ["Arm", "ClassicalLight", "Detector", "Fibre", "FreeSpace", "Given", "Probability", "Satellite", "Turns"]
 
 Probability = Annotated[float, about("probability, 0 to 1", 0.5, ge=0.0, le=1.0)]
-Length = Annotated[float, about("length in km", 25.0, ge=0.0)]
-Waist = Annotated[float, about("radius of the beam at its waist, at the sender, in m", 0.15, gt=0.0)]
-Aperture = Annotated[float, about("radius of the receiver's aperture in m", 0.6, gt=0.0)]
-Wavelength = Annotated[float, about("wavelength in nm", 850.0, gt=0.0)]
-Pointing = Annotated[float, about("standard deviation of the aim, by axis, in rad", 1e-6, ge=0.0)]
+Length = Annotated[float, about("length in km", 25.0, ge=0.0, le=1e6)]
+Waist = Annotated[float, about("radius of the beam at its waist, at the sender, in m", 0.15, ge=1e-6, le=1e3)]
+Aperture = Annotated[float, about("radius of the receiver's aperture in m", 0.6, ge=1e-6, le=1e3)]
+Wavelength = Annotated[float, about("wavelength in nm", 850.0, ge=1.0, le=1e6)]
+Pointing = Annotated[float, about("standard deviation of the aim, by axis, in rad", 1e-6, ge=0.0, le=1.0)]
 Zenith = Annotated[float, about("share that the atmosphere leaves of light from straight above, 0 to 1", 0.8, ge=0.0,
                                 le=1.0)]  # fmt: skip
 
@@ -23,13 +23,13 @@ class ClassicalLight(Section):
     """Classical channels in the same fibre. Light that they scatter reaches the detectors; it needs a `window-ns`."""
 
     launch_dbm: Annotated[float, about("power at the beginning of the fibre, of all channels of a direction together, "
-                                       "in dBm", 0.0)]  # fmt: skip
+                                       "in dBm", 0.0, ge=-300.0, le=100.0)]  # fmt: skip
     direction: Annotated[Direction, about("along with the quantum signal, against it, or both", "along")] = "along"
-    wavelength_nm: Annotated[float, about("wavelength of the quantum signal in nm", 1550.0, gt=0.0)] = 1550.0
-    filter_nm: Annotated[float, about("width of the filter in front of the detectors in nm", 0.1, ge=0.0)] = 0.1
-    filter_db: Annotated[float, about("loss of that filter in dB", 1.0, ge=0.0)] = 0.0
+    wavelength_nm: Annotated[float, about("wavelength of the quantum signal in nm", 1550.0, ge=1.0, le=1e6)] = 1550.0
+    filter_nm: Annotated[float, about("width of the filter in front of the detectors in nm", 0.1, ge=0.0, le=1e6)] = 0.1
+    filter_db: Annotated[float, about("loss of that filter in dB", 1.0, ge=0.0, le=1e3)] = 0.0
     scattering_km_nm: Annotated[float, about("share of the power that is scattered into a nm of bandwidth by a km of "
-                                             "fibre", 2e-9, ge=0.0)] = 2e-9  # fmt: skip
+                                             "fibre", 2e-9, ge=0.0, le=1.0)] = 2e-9  # fmt: skip
 
     def value(self) -> raman.ClassicalLight:
         """The quantum room's."""
@@ -42,9 +42,10 @@ class Fibre(Section, tag="fibre", tag_field="kind"):
     """An optical fibre."""
 
     length_km: Length
-    attenuation_db_km: Annotated[float, about("attenuation in dB/km", 0.2, ge=0.0)] = 0.2
-    connectors_db: Annotated[float, about("loss of connectors and splices in dB", 1.0, ge=0.0)] = 0.0
-    group_index: Annotated[float, about("group index, by which light is slower than in vacuum", 1.468, ge=1.0)] = 1.468
+    attenuation_db_km: Annotated[float, about("attenuation in dB/km", 0.2, ge=0.0, le=1e3)] = 0.2
+    connectors_db: Annotated[float, about("loss of connectors and splices in dB", 1.0, ge=0.0, le=1e3)] = 0.0
+    group_index: Annotated[float, about("group index, by which light is slower than in vacuum", 1.468, ge=1.0,
+                                        le=10.0)] = 1.468  # fmt: skip
     classical: ClassicalLight | None = None
 
     def value(self) -> channels.Fibre:
@@ -70,7 +71,7 @@ class FreeSpace(Section, tag="free-space", tag_field="kind"):
     aperture_m: Aperture
     wavelength_nm: Wavelength = 850.0
     pointing_rad: Pointing = 0.0
-    attenuation_db_km: Annotated[float, about("extinction along the way in dB/km", 0.1, ge=0.0)] = 0.0
+    attenuation_db_km: Annotated[float, about("extinction along the way in dB/km", 0.1, ge=0.0, le=1e3)] = 0.0
     zenith: Zenith = 1.0
     elevation_deg: Annotated[float, about("elevation under which the beam crosses the atmosphere, in degrees", 45.0,
                                           gt=0.0, le=90.0)] = 90.0  # fmt: skip
@@ -84,7 +85,7 @@ class FreeSpace(Section, tag="free-space", tag_field="kind"):
 class Satellite(Section, tag="satellite", tag_field="kind"):
     """A beam between a ground station and a satellite that passes over it, on a circular orbit."""
 
-    altitude_km: Annotated[float, about("height of the orbit in km", 500.0, gt=0.0)]
+    altitude_km: Annotated[float, about("height of the orbit in km", 500.0, ge=1.0, le=1e6)]
     waist_m: Waist
     aperture_m: Aperture
     wavelength_nm: Wavelength = 850.0
@@ -116,8 +117,8 @@ class Detector(Section):
 
     efficiency: Annotated[float, about("probability of a click for a photon that has arrived, 0 to 1", 0.8, ge=0.0,
                                        le=1.0)] = 1.0  # fmt: skip
-    dark_count_hz: Annotated[float, about("clicks a second without light", 100.0, ge=0.0)] = 0.0
-    window_ns: Annotated[float, about("how long it listens in an attempt, in ns", 10.0, ge=0.0)] = 0.0
+    dark_count_hz: Annotated[float, about("clicks a second without light", 100.0, ge=0.0, le=1e12)] = 0.0
+    window_ns: Annotated[float, about("how long it listens in an attempt, in ns", 10.0, ge=0.0, le=1e12)] = 0.0
     dead_ns: Annotated[int, about("how long it is blind after a click, in ns", 50, ge=0)] = 0
 
     def value(self, dark_count_probability: float) -> detectors.Detector:

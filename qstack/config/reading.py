@@ -11,6 +11,7 @@ import re
 import types
 from collections.abc import Iterator
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -152,6 +153,8 @@ class Reader:
         bare = bare_type(kind)
         if get_origin(bare) is Literal and raw not in get_args(bare):
             return self._refuse(path, raw, f"is none of {', '.join(get_args(bare))}", _advice(_last(path), about))
+        if isinstance(raw, float) and not isfinite(raw):
+            return self._refuse(path, raw, "is no finite number", _advice(_last(path), about))
         try:
             return msgspec.convert(raw, Annotated[bare, meta_of(kind)])
         except ValidationError as error:

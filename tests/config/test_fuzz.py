@@ -18,7 +18,7 @@ from qstack.config.loading import load_node, load_topology, load_twin
 from qstack.config.problem import ConfigurationError
 from qstack.config.writing import to_toml
 from qstack.daemon.build import PARAMETERS
-from tests.config.files import NODE, TOPOLOGY, TWIN, write
+from tests.config.files import HARDWARE, NODE, TOPOLOGY, TWIN, write
 
 WORDS = ["", "64512.1", "64512.2", "0.0", "127.0.0.11:4560", "[::1]:4560", "239.0.0.1:1", "urn:qkd:madqci", "any",
          "node.pem", "sha256:" + "0" * 64, "alice", "bob", "werner", "psi+", "0660", "ff" * 70, "\0", "ü",
@@ -32,9 +32,9 @@ values = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 TUNING = "[tuning.link]\nlead-ns = 5\n[tuning.session.retransmission]\nfactor = 2\n"
-FILES = {"node": NODE + TUNING, "twin": TWIN, "topology": TOPOLOGY}
+FILES = {"node": NODE + TUNING, "twin": TWIN, "hardware": HARDWARE, "topology": TOPOLOGY}
 LOADERS = {
-    "node": lambda path: load_node(path, PARAMETERS), "twin": load_twin,
+    "node": lambda path: load_node(path, PARAMETERS), "twin": load_twin, "hardware": load_twin,
     "topology": lambda path: load_topology(path, PARAMETERS),
 }  # fmt: skip
 

@@ -228,6 +228,8 @@ def test_prefix_of_a_node_to_which_there_is_no_way_is_refused(tmp_path: Path) ->
         ("fidelity = 0.9", "fidelty = 0.9", "$.link[0].model.fidelty", "did you mean fidelity?"),
         ('"werner", fidelity = 0.9', '"double-click", detection = [0.0, 0.5]', "$.link[0].model", "raise"),
         ("[[node]]", '[time]\npace = -1\n[[node]]', "$.time.pace", ">= 0"),
+        ("[[node]]", '[time]\npace = inf\n[[node]]', "$.time.pace", "finite"),
+        ("fidelity = 0.9", "fidelity = nan", "$.link[0].model.fidelity", "finite"),
         ('socket = "qtwind.sock"', 'socket = "s"\noperator = "s"', "$.listen.operator", "of their own"),
         ('socket = "qtwind.sock"', "", "$.listen", "no node can reach"),
         ('socket = "qtwind.sock"', '[listen.mqtt]\nurl = "mqtts://mq"\ndevice = "lab"\nca = "ca.pem"',
