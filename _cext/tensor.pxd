@@ -22,36 +22,98 @@ cdef inline Py_ssize_t without_two(Py_ssize_t rest, Py_ssize_t low, Py_ssize_t h
     return without_one(without_one(rest, low), high)
 
 
+cdef enum:
+    LANE = 4                    # elements that stand side by side and are treated alike
+
+
 cdef inline void turn_one(double* r, Py_ssize_t size, Py_ssize_t stride, const Step* step) noexcept nogil:
-    """Let a step act on one index."""
-    cdef double before[4]
-    cdef Py_ssize_t rest, k
+    """Let a step act on one index. It leaves I alone, so it is a 3x3 matrix on X, Y, Z."""
+    cdef double m[9]
+    cdef double x, y, z
+    cdef Py_ssize_t rest, block, k
     cdef double* element
     cdef int i
-    for rest in range(size >> 2):
-        element = r + without_one(rest, stride)
-        for i in range(4):
-            before[i] = element[i * stride]
-        for i in range(4):
-            element[i * stride] = step.kept[i] * before[step.source[i]] + step.gained[i] * before[step.other[i]]
+    for i in range(9):
+        m[i] = 0.0
+    for i in range(3):
+        m[3 * i + step.source[i + 1] - 1] = step.kept[i + 1]
+        if step.gained[i + 1] != 0.0:
+            m[3 * i + step.other[i + 1] - 1] = step.gained[i + 1]
+    if stride < LANE:
+        for rest in range(size >> 2):
+            element = r + without_one(rest, stride)
+            x = element[stride]
+            y = element[2 * stride]
+            z = element[3 * stride]
+            element[stride] = m[0] * x + m[1] * y + m[2] * z
+            element[2 * stride] = m[3] * x + m[4] * y + m[5] * z
+            element[3 * stride] = m[6] * x + m[7] * y + m[8] * z
+        return
+    for block in range(size // (4 * stride)):
+        element = r + 4 * stride * block
+        for k in range(stride):
+            x = element[stride + k]
+            y = element[2 * stride + k]
+            z = element[3 * stride + k]
+            element[stride + k] = m[0] * x + m[1] * y + m[2] * z
+            element[2 * stride + k] = m[3] * x + m[4] * y + m[5] * z
+            element[3 * stride + k] = m[6] * x + m[7] * y + m[8] * z
 
 
 cdef inline void turn_two(double* r, Py_ssize_t size, Py_ssize_t first, Py_ssize_t second,
                           const Step* step) noexcept nogil:
     """Let a step act on two indices, given by their strides."""
-    cdef double before[16]
     cdef Py_ssize_t low = min(first, second)
     cdef Py_ssize_t high = max(first, second)
+    cdef Py_ssize_t place[16]
+    cdef int changed[16]
+    cdef int count = 0
     cdef Py_ssize_t rest
-    cdef double* element
     cdef int i
-    for rest in range(size >> 4):
-        element = r + without_two(rest, low, high)
-        for i in range(16):
-            before[i] = element[(i >> 2) * first + (i & 3) * second]
-        for i in range(16):
-            element[(i >> 2) * first + (i & 3) * second] = (
-                step.kept[i] * before[step.source[i]] + step.gained[i] * before[step.other[i]])
+    for i in range(16):
+        place[i] = (i >> 2) * first + (i & 3) * second
+        if step.source[i] != i or step.kept[i] != 1.0 or step.gained[i] != 0.0:
+            changed[count] = i
+            count += 1
+    if low < LANE:
+        for rest in range(size >> 4):
+            turn_element(r + without_two(rest, low, high), place, changed, count, step)
+    else:
+        for rest in range((size >> 4) // LANE):
+            turn_lane(r + without_two(LANE * rest, low, high), place, changed, count, step)
+
+
+cdef inline void turn_element(double* element, const Py_ssize_t* place, const int* changed, int count,
+                              const Step* step) noexcept nogil:
+    cdef double before[16]
+    cdef int n, i
+    for i in range(16):
+        before[i] = element[place[i]]
+    for n in range(count):
+        i = changed[n]
+        element[place[i]] = step.kept[i] * before[step.source[i]] + step.gained[i] * before[step.other[i]]
+
+
+cdef inline void turn_lane(double* element, const Py_ssize_t* place, const int* changed, int count,
+                           const Step* step) noexcept nogil:
+    cdef double before[16 * LANE]
+    cdef double kept, gained
+    cdef const double* source
+    cdef const double* other
+    cdef double* after
+    cdef int n, i, k
+    for i in range(16):
+        for k in range(LANE):
+            before[LANE * i + k] = element[place[i] + k]
+    for n in range(count):
+        i = changed[n]
+        kept = step.kept[i]
+        gained = step.gained[i]
+        source = &before[LANE * step.source[i]]
+        other = &before[LANE * step.other[i]]
+        after = element + place[i]
+        for k in range(LANE):
+            after[k] = kept * source[k] + gained * other[k]
 
 
 cdef inline void age(double* r, Py_ssize_t size, Py_ssize_t stride, double xy, double z, double gain) noexcept nogil:

@@ -269,7 +269,7 @@ class StateEngine:
         told = [outcome for _, outcome, _ in found]
         if readouts is not None:
             told = [
-                BellIndex(z.tell(outcome & 1) | x.tell(outcome >> 1) << 1)
+                _BELLS[z.tell(outcome & 1) | x.tell(outcome >> 1) << 1]
                 for outcome, (z, x) in zip(told, readouts, strict=True)
             ]
         return [BellMeasured(*item, tell) for item, tell in zip(found, told, strict=True)]
@@ -283,7 +283,7 @@ class StateEngine:
         firsts, seconds = array("Q", [c[0] for c in couples]), array("Q", [c[1] for c in couples])
         measure(firsts, seconds, array("q", instants_ns), array("d", uniforms), outcomes, probabilities, statuses)
         return [
-            (Status(status), BellIndex(outcome), probability)
+            (_STATUSES[status], _BELLS[outcome], probability)
             for status, outcome, probability in zip(statuses, outcomes, probabilities, strict=True)
         ]
 
@@ -303,7 +303,7 @@ class StateEngine:
             self._pairs.measure(array("Q", qubits), array("B", named), *filled)
         told = outcomes if readouts is None else [r.tell(bit) for bit, r in zip(outcomes, readouts, strict=True)]
         return [
-            Measured(Status(status), outcome, probability, tell)
+            Measured(_STATUSES[status], outcome, probability, tell)
             for status, outcome, probability, tell in zip(statuses, outcomes, probabilities, told, strict=True)
         ]
 
@@ -378,6 +378,7 @@ class StateEngine:
 
 
 _NO_GATE = 255
+_STATUSES, _BELLS = tuple(Status), tuple(BellIndex)  # by number: quicker than calling the enumeration
 _HALF = 0.5**0.5
 _AXES = {
     Basis.Z: Axis(0.0, 0.0, 1.0),
@@ -406,4 +407,4 @@ def _octets(items: Sequence[object]) -> "array[int]":
 
 
 def _statuses(statuses: "array[int]") -> list[Status]:
-    return [Status(status) for status in statuses]
+    return [_STATUSES[status] for status in statuses]
