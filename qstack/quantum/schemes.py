@@ -9,7 +9,7 @@ from qstack.quantum import heralding
 from qstack.quantum.codes import BlockCode, ParityCode
 from qstack.quantum.heralding import Heralding, Light
 
-__all__ = ["BRIGHTEST", "DoubleClick", "Encoded", "Given", "OneWay", "Scheme", "SingleClick", "Werner"]
+__all__ = ["BRIGHTEST", "DoubleClick", "Encoded", "Given", "OneWay", "Scheme", "SingleClick", "Untuned", "Werner"]
 
 BRIGHTEST = 0.5
 """Above it more light gives no more pairs that are worth having."""
@@ -37,7 +37,7 @@ class Scheme(Protocol):
         """From the beginning of an attempt to the qubits' being in the ends' memories."""
 
 
-class _Plain:
+class Untuned:
     """A scheme without a choice, whose qubits are in their memories from the beginning of an attempt."""
 
     __slots__ = ()
@@ -63,7 +63,7 @@ class _Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Given(_Plain):
+class Given(Untuned):
     """Whatever the light, this."""
 
     yielded: Heralding
@@ -79,7 +79,7 @@ class Given(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Werner(_Plain):
+class Werner(Untuned):
     """Werner states; an attempt succeeds with `success_probability` when the photons of both ends arrive."""
 
     success_probability: float = 1.0
@@ -127,7 +127,7 @@ class SingleClick:
 
 
 @dataclass(frozen=True, slots=True)
-class DoubleClick(_Plain):
+class DoubleClick(Untuned):
     """Two photons at the midpoint herald. `detection` is as for single click."""
 
     detection: tuple[float, float] = (1.0, 1.0)
@@ -185,7 +185,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class OneWay(_Plain):
+class OneWay(Untuned):
     """A link of generation 3: one end makes a logical pair and sends its half, of which enough photons arrive or not.
 
     One arm leads from the sender to the station, the other from there to the receiver; usually the station is the

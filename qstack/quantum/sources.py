@@ -8,13 +8,14 @@ The sum over the number of pairs is exact: it ends where less than 1e-16 is left
 of pairs that made it, as one of `HeraldedState`, so every sampled pair is a definite case of the mixture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
 
 from qstack.base.bell import BellIndex
 from qstack.quantum.formulas import werner
 from qstack.quantum.heralding import HeraldedState, Heralding, Light, check_probabilities
 from qstack.quantum.photons import OnePair, PairNumbers
+from qstack.quantum.schemes import Untuned
 
 __all__ = ["PairSource"]
 
@@ -24,7 +25,7 @@ _TOLD_APART = 8  # cases with more pairs than this become one
 
 
 @dataclass(frozen=True, slots=True)
-class PairSource:
+class PairSource(Untuned):
     """Arms lead from the source to the memories; the station sits at the source.
 
     A source at one end has an arm of no length there. `absorption`: by end, probability that a photon which arrives is
@@ -32,7 +33,7 @@ class PairSource:
     one photon.
     """
 
-    numbers: PairNumbers = OnePair()  # noqa: RUF009 - frozen
+    numbers: PairNumbers = field(default_factory=OnePair)
     absorption: tuple[float, float] = (1.0, 1.0)
     fidelity: float = 1.0
     bell: BellIndex = BellIndex.PSI_MINUS
@@ -40,21 +41,6 @@ class PairSource:
 
     def __post_init__(self) -> None:
         check_probabilities(*self.absorption, self.fidelity)
-
-    @property
-    def bright(self) -> tuple[float, float] | None:
-        """Nothing to choose."""
-        return None
-
-    @property
-    def bright_range(self) -> tuple[float, float]:
-        """Nothing to choose."""
-        return 0.0, 0.0
-
-    @property
-    def qubits_per_pair(self) -> int:
-        """One."""
-        return 1
 
     def born_delays_ns(self, flights_ns: tuple[int, int]) -> tuple[int, int]:
         """When the photons arrive."""
