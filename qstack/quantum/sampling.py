@@ -6,14 +6,12 @@ division; where p changes, what is left of the target is carried over the change
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from math import inf, log1p
 from typing import NamedTuple
 
 from qstack.quantum.heralding import HeraldedState, Heralding
-from qstack.quantum.links import LinkModel
 
-__all__ = ["Draw", "Stretch", "Success", "sample_stretches", "sample_successes"]
+__all__ = ["Draw", "Stretch", "Success", "sample_stretches"]
 
 Draw = Callable[[int], float]
 """draw(n): the n-th uniform in [0, 1) of a window; the same n gives the same number, whatever the order."""
@@ -53,11 +51,6 @@ def sample_stretches(stretches: Iterable[Stretch], draw: Draw) -> Iterator[Succe
             done += 1
             number += 1
             target = -log1p(-draw(2 * number))
-
-
-def sample_successes(model: LinkModel, cycles: int, most: int, draw: Draw) -> list[Success]:
-    """Successes of `cycles` attempts in a row at one setting, in order, ending after `most`."""
-    return list(islice(sample_stretches([Stretch(0, cycles, model.heralding)], draw), most))
 
 
 def _choose(heralds: tuple[HeraldedState, ...], uniform: float) -> HeraldedState:
