@@ -25,7 +25,6 @@ that eigenstate and (R_0j +- b.R_.j) / (1 +- b.R_.0), so that the partner's late
 gates.pyx. Tables, room and claims: store.pyx, registers.pyx.
 """
 
-from libc.math cimport sqrt
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -34,12 +33,13 @@ from qstack._cext.gates cimport Action, describe, describe_clifford
 from qstack._cext.operations cimport (
     act_one, bell_one, erase_one, inspect_one, measure_one, release_one, scatter_one, touch,
 )
+from qstack._cext.refusals cimport check_bloch, check_kinds, check_states, pauli_factors, same, unit_vector
 from qstack._cext.registers cimport may_hold, reduced, settle
-from qstack._cext.swapping cimport swap_many
 from qstack._cext.store cimport (
     ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, OK, PAIR, UNKNOWN_OPERAND, Qubit, Store, close_store, find,
     handle_of, has_room, index_of, intern_kind, open_store, take_qubit, take_slot,
 )
+from qstack._cext.swapping cimport swap_many
 
 cdef enum:
     MOST_SLOTS = 0x3FFFFFFF
@@ -59,9 +59,30 @@ cdef class PairEngine:
     `statuses` (uint8, one an item) and runs without the GIL. A second call from another thread meanwhile raises
     RuntimeError; buffers of a wrong length raise ValueError, before anything is done.
 
-    Decohere and swap n pairs with their neighbours, NumPy arrays in and out:
+A thousand couples of pairs with ages, swapped in one call; both ends of what stays measured, all let go:
 
-        engine.swap(firsts, seconds, instants_ns, uniforms, outcomes, probabilities, statuses)
+        import numpy as np
+        from qstack.base.chance import Chance
+        from qstack.quantum.draws import Draws
+        from qstack.quantum.engine import PairEngine
+        from qstack.quantum.formulas import werner
+
+        n, engine, draws = 1000, PairEngine(), Draws(Chance(b"an example"))
+        memory = engine.kind(t1_ns=10e6, t2_ns=4e6)
+        handles = np.zeros(4 * n, np.uint64)
+        engine.create(np.tile(werner(0.98), 2 * n), np.zeros(4 * n, np.int64), np.full(4 * n, memory, np.uint16), handles)
+        left, first, second, right = np.ascontiguousarray(handles.reshape(n, 4).T)
+        uniforms, events = np.zeros(n), np.zeros((n, 2), np.uint64)
+        events[:, 1] = np.arange(n)
+        outcomes, probabilities, statuses = np.zeros(n, np.uint8), np.zeros(n), np.zeros(n, np.uint8)
+        draws.fill(events.ravel(), uniforms)
+        engine.swap(first, second, np.full(n, 50_000), uniforms, outcomes, probabilities, statuses)
+        bits, told, bases, later = np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.full(n, 80_000)
+        engine.measure(left, bases, later, (uniforms * 7) % 1, bits, probabilities, statuses)
+        engine.measure(right, bases, later, (uniforms * 31) % 1, told, probabilities, statuses)
+        told ^= outcomes >> 1  # the X part of the frame turns outcomes of Z
+        for qubits in (left, right):
+            engine.release(qubits, statuses)
     """
 
     def __cinit__(self, limit: int = 1 << 20, register_octets: int = 1 << 28, generations: int = MOST_GENERATIONS):
@@ -106,7 +127,11 @@ cdef class PairEngine:
 
         Raises ValueError (negative, T2 > 2 T1) and MemoryError (65535 kinds).
         """
-        return intern_kind(&self.store, t1_ns, t2_ns, depolarising_ns)
+        self.enter()
+        try:
+            return intern_kind(&self.store, t1_ns, t2_ns, depolarising_ns)
+        finally:
+            self.busy = False
 
     # ---- making ----
 
@@ -392,7 +417,8 @@ cdef class PairEngine:
     # ---- the end of qubits ----
 
     def erase(self, const uint64_t[::1] handles, const int64_t[::1] instants_ns, uint8_t[::1] statuses) -> None:
-        """Lose n qubits: each stays held, maximally mixed, with its erasure flag set."""
+        """Lose n qubits: each stays held, with its erasure flag set, and to gates and measurements it is a maximally
+        mixed qubit that ages no more."""
         cdef Py_ssize_t count = handles.shape[0]
         cdef Py_ssize_t n
         same(instants_ns.shape[0], count)
@@ -450,7 +476,8 @@ cdef class PairEngine:
             self.busy = False
 
     def partner(self, uint64_t handle) -> int:
-        """Handle of the other qubit of the pair; 0 when there is none or the handle is stale."""
+        """Handle of the other qubit of the pair, also when a measurement has left nothing in common; 0 when there is
+        none or the handle is stale."""
         cdef Qubit* qubit = self.known(handle)
         if qubit == NULL or qubit.partner == NOBODY:
             return 0
@@ -496,68 +523,3 @@ cdef class PairEngine:
             raise RuntimeError("the engine is busy with a batch of another thread")
         self.busy = True
         return 0
-
-
-cdef int same(Py_ssize_t found, Py_ssize_t wanted) except -1:
-    if found != wanted:
-        raise ValueError(f"a buffer has {found} items, not {wanted}")
-    return 0
-
-
-cdef int check_states(const double[::1] tensors, Py_ssize_t size) except -1:
-    """Refuse what is no state, as far as that is seen at a glance: models are positive by construction, and
-    `qstack.quantum.states` checks what is not."""
-    cdef double squares, most
-    cdef Py_ssize_t start, n
-    most = sqrt(<double>size) * (1.0 + 1e-9)    # of a pure state: 2^n
-    for start in range(0, tensors.shape[0], size):
-        if tensors[start] != 1.0:
-            raise ValueError("R_00 of a state is 1")
-        squares = 0.0
-        for n in range(start, start + size):
-            if not -1.0 - 1e-9 <= tensors[n] <= 1.0 + 1e-9:
-                raise ValueError("a correlation lies in -1..1")
-            squares += tensors[n] * tensors[n]
-        if squares > most:
-            raise ValueError("a state is purer than pure")
-    return 0
-
-
-cdef int check_bloch(const double[::1] bloch, double tolerance) except -1:
-    cdef Py_ssize_t n
-    for n in range(0, bloch.shape[0], 3):
-        if not bloch[n] * bloch[n] + bloch[n + 1] * bloch[n + 1] + bloch[n + 2] * bloch[n + 2] <= 1.0 + tolerance:
-            raise ValueError("a Bloch vector is not longer than 1")
-    return 0
-
-
-cdef int check_kinds(const Store* store, const uint16_t[::1] kinds) except -1:
-    cdef Py_ssize_t n
-    for n in range(kinds.shape[0]):
-        if kinds[n] >= store.kind_count:
-            raise ValueError(f"{kinds[n]} is no kind of memory of this engine")
-    return 0
-
-
-cdef bint pauli_factors(const double* probabilities, double* factors) noexcept nogil:
-    """What Pauli noise leaves of X, Y and Z; False when these are no probabilities."""
-    cdef double x = probabilities[0]
-    cdef double y = probabilities[1]
-    cdef double z = probabilities[2]
-    if not (x >= 0.0 and y >= 0.0 and z >= 0.0 and x + y + z <= 1.0 + 1e-12):
-        return False
-    factors[0] = 1.0 - 2.0 * (y + z)
-    factors[1] = 1.0 - 2.0 * (x + z)
-    factors[2] = 1.0 - 2.0 * (x + y)
-    return True
-
-
-cdef bint unit_vector(const double* axis, double* unit) noexcept nogil:
-    """An axis made exactly as long as 1; False when it is not nearly so."""
-    cdef double square = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
-    cdef int i
-    if not 1.0 - 1e-6 <= square <= 1.0 + 1e-6:
-        return False
-    for i in range(3):
-        unit[i] = axis[i] / sqrt(square)
-    return True

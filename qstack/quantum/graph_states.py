@@ -102,6 +102,22 @@ class GraphState:
         self._turn([(root, special), *((Gate.Z, other) for other in turned)], instant_ns)
         return found
 
+    def merge(self, kept: QubitHandle, given_up: QubitHandle, instant_ns: int, uniform: float) -> Measured:
+        """Fuse two vertices that are not joined into one, by their parity: a CNOT, and the second measured in Z.
+
+        What is joined to one of both is joined to the merged vertex; what is to both, to none.
+        """
+        near, other_near = self._ready(kept, instant_ns), self._ready(given_up, instant_ns)
+        if given_up in near or given_up == kept:
+            raise LocalMisuse("vertices that are joined, or one alone, cannot be merged")
+        require(*self._engine.apply([GateCall(Gate.CNOT, (kept, given_up))], [instant_ns]))
+        found = self._measure(given_up, Basis.Z, instant_ns, uniform)
+        self._delete(given_up)
+        for other in other_near:
+            self._flip(kept, other)
+        self._turn([(Gate.Z, other) for other in other_near if found.outcome], instant_ns)
+        return found
+
     # ---- the graph ----
 
     def _at(self, vertex: QubitHandle) -> set[QubitHandle]:

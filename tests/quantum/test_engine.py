@@ -1,6 +1,7 @@
 """The engine against its NumPy mirror and against its laws (handles, order of time, refusals)."""
 
 import itertools
+import textwrap
 from array import array
 
 import numpy as np
@@ -9,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qstack.base.bell import PAULI_BASES, Basis, BellIndex, Gate
+from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse, ResourceLimit
 from qstack.quantum import formulas, reference
-from qstack.quantum.engine import NewPair, PairEngine, QubitHandle, StateEngine, Status
+from qstack.quantum.draws import Draws
+from qstack.quantum.engine import Axis, NewPair, PairEngine, QubitHandle, Readout, StateEngine, Status
 from qstack.quantum.memories import MemoryModel
 
 EXACT = 1e-12
@@ -208,6 +211,30 @@ def test_engine_measured_partner_is_exact_for_every_bell_state_and_basis():
         assert other.probability == 1.0
         sign = formulas.BELL_SIGNS[bell][(3, 1, 2)[basis]]
         assert one.outcome ^ other.outcome == (0 if sign > 0 else 1)
+
+
+@pytest.mark.parametrize(("bit", "told"), [(0, 0.1), (1, 0.3)])
+def test_engine_bit_is_told_wrongly_by_the_probability_of_its_value(bit, told):
+    draws = Draws(Chance(b"readout"))
+    engine = StateEngine()
+    count = 5000
+    qubits = engine.prepare([Axis(0.0, 0.0, 1.0 - 2.0 * bit)] * count, [0] * count, [IDEAL] * count)
+    readouts = [Readout(0.1, 0.3, uniform) for uniform in draws.uniforms([(1, n) for n in range(count)])]
+    found = engine.measure(qubits, [Basis.Z] * count, [0] * count, [0.5] * count, readouts)
+    assert all(item.outcome == bit for item in found)
+    wrong = sum(item.told != bit for item in found)
+    assert abs(wrong - told * count) < 5 * (told * (1 - told) * count) ** 0.5
+    again = engine.measure(qubits[:1], [Basis.Z], [0], [0.5])
+    assert again[0].outcome == again[0].told == bit  # the qubit is what it was found to be, whatever was told
+
+
+def test_engine_class_documents_its_batches_by_an_example_that_runs():
+    text = PairEngine.__doc__
+    example = textwrap.dedent(text[text.rindex("\n", 0, text.index("import numpy")) :])
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert names["engine"].live == 0 and not names["statuses"].any()
+    assert np.bincount(names["outcomes"], minlength=4).min() > 150 and (names["told"] == names["bits"]).mean() > 0.9
 
 
 def test_engine_impossible_outcome_is_never_drawn():

@@ -2,14 +2,14 @@
 
 import itertools
 from functools import reduce
-from math import exp, sqrt
+from math import exp, log2, sqrt
 
 import numpy as np
 import pytest
 
 from qstack.base.bell import PAULI_BASES, Basis, BellIndex, Gate, compose
-from qstack.quantum import bell, formulas
-from qstack.quantum.engine import GateCall, NewPair, Readout, StateEngine
+from qstack.quantum import bell, formulas, reference
+from qstack.quantum.engine import Axis, GateCall, NewPair, Readout, StateEngine
 from qstack.quantum.memories import MemoryModel
 
 IDEAL = MemoryModel()
@@ -74,6 +74,25 @@ def test_state_measured_in_chsh_bases_has_the_published_s(state, published):
     s = sum(measured_together(state, Basis.Z, basis) for basis in (plus, minus))
     s += measured_together(state, Basis.X, plus) - measured_together(state, Basis.X, minus)
     assert s == pytest.approx(published, abs=5e-5)
+
+
+@pytest.mark.parametrize(("fidelity", "rate"), [(0.95, 0.5783), (0.90, 0.2933), (0.85, 0.0620)])
+def test_state_gives_the_published_asymptotic_key_rate(fidelity, rate):
+    """1 - h(Q_x) - h(Q_z), with error rates that the engine's measurements have."""
+    total = 1.0
+    for basis in (Basis.X, Basis.Z):
+        error = (1 - measured_together(formulas.werner(fidelity), basis, basis)) / 2
+        total += error * log2(error) + (1 - error) * log2(1 - error)
+    assert total == pytest.approx(rate, abs=5e-5)
+
+
+@pytest.mark.parametrize(("fidelity", "separable"), [(0.25, True), (0.499, True), (0.501, False), (0.9, False)])
+def test_werner_state_is_entangled_above_one_half(fidelity, separable):
+    """Positive partial transpose: mirroring Y of one half leaves a state, or does not."""
+    engine = StateEngine()
+    state = np.array(engine.inspect_pair(pair(engine, formulas.werner(fidelity))[0], 0)).reshape(4, 4)
+    state[2] *= -1
+    assert reference.is_state(state, tolerance=1e-12) is separable
 
 
 def test_state_best_chsh_value_of_a_bell_diagonal_pair_is_the_published_one():
@@ -178,6 +197,17 @@ def test_frames_move_past_a_cnot_as_published(control, target):
         engine.apply([*paulis, GateCall(Gate.CNOT, qubits), *later], [0] * 5)
         states.append(engine.inspect([*left, *right], 0))
     assert states[0] == pytest.approx(states[1], abs=1e-12)
+
+
+@pytest.mark.parametrize(("basis", "bit"), [(Basis.Z, 2), (Basis.X, 1)])
+@pytest.mark.parametrize("frame", BellIndex)
+def test_frame_flips_what_is_measured_as_published(frame, basis, bit):
+    """A Z outcome is turned by the X part, an X outcome by the Z part."""
+    engine = StateEngine()
+    [qubit] = engine.prepare([Axis(*reference.AXES[basis])], [0], [IDEAL])
+    engine.apply([GateCall(Gate(frame), (qubit,))], [0])
+    [found] = engine.measure([qubit], [basis], [0], [0.5])
+    assert (found.outcome, found.probability) == (bool(frame & bit), 1.0)
 
 
 @pytest.mark.parametrize("frame", BellIndex)

@@ -90,6 +90,19 @@ def test_graph_local_complementation_toggles_edges_among_neighbours():
     check(engine, graph)
 
 
+@pytest.mark.parametrize("draw", (LOW, HIGH))
+def test_graph_vertices_merged_by_parity_keep_what_one_of_them_was_joined_to(draw):
+    engine, graph, qubits = build(6, [(0, 2), (0, 3), (1, 3), (1, 4), (4, 5)])
+    found = graph.merge(qubits[0], qubits[1], 1, draw)
+    assert found.probability == pytest.approx(0.5)
+    assert edges(graph) == {frozenset((qubits[i], qubits[j])) for i, j in ((0, 2), (0, 4), (4, 5))}
+    check(engine, graph)
+    for pair in ((0, 2), (0, 0)):
+        with pytest.raises(LocalMisuse, match="merged"):
+            graph.merge(*(qubits[n] for n in pair), 1, draw)
+    check(engine, graph)
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_graph_random_operations_keep_state_and_graph_together(seed):
     rng = np.random.default_rng(seed)
@@ -101,7 +114,7 @@ def test_graph_random_operations_keep_state_and_graph_together(seed):
             break
         first, second = (vertices[i] for i in rng.permutation(len(vertices))[:2])
         draw = float(rng.random())
-        match rng.integers(7):
+        match rng.integers(8):
             case 0:
                 graph.measure_z(first, 1, draw)
             case 1:
@@ -110,6 +123,8 @@ def test_graph_random_operations_keep_state_and_graph_together(seed):
                 graph.measure_x(first, 1, draw)
             case 3 | 4:
                 graph.toggle_edge(first, second, 1)
+            case 5 if second not in graph.neighbours(first):
+                graph.merge(first, second, 1, draw)
             case _:
                 graph.complement(first, 1)
         check(engine, graph)
