@@ -744,6 +744,7 @@ structures["qstack.qarp Description"] = {
 structures["qstack.link Room"] = {
     number("qstack.link.free", "Free", 2, "memories that hold no pair [LINK-4.4-1]", { unit = "memories" }),
     number("qstack.link.memories", "Memories", 2, "memories that the link may use in all [LINK-4.4-2]", { unit = "memories" }),
+    number("qstack.link.stock", "Stock", 2, "pairs that it would keep in stock [LINK-4.4-3]", { unit = "pairs" }),
 }
 structures["qstack.link HalfReading"] = {
     number("qstack.link.choice", "Choice", 1, "bases that are drawn from [LINK-4.1-12]", { values = values.BasisChoice }),
@@ -889,6 +890,14 @@ structures["qstack.link ReplyCopy"] = {
     list("qstack.link.pair", "Pairs", 1, 0, 192,
         record("qstack.link.pair", "Pair", structures["qstack.link HeraldedPair"], "successes by rising cycle"),
         "successes by rising cycle [LINK-4.7-3]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link Assign"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.queue_sequence", "Queue sequence", 4, "place of the request that has them, 0: throw them away [LINK-4.9-1]"),
+    list("qstack.link.sequence", "Sequences", 1, 0, 64,
+        number("qstack.link.sequence", "Sequence", 4, "the station's number of a pair"),
+        "pairs [LINK-4.9-2]"),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
 structures["qstack.link EndFacts"] = {
@@ -1162,6 +1171,7 @@ local protocols = {
         [10] = { name = "Pass", entries = structures["qstack.link Pass"] },
         [11] = { name = "ExpireAck", entries = structures["qstack.link ExpireAck"], answers = { { "Expire", { "link" } } } },
         [12] = { name = "ReplyCopy", entries = structures["qstack.link ReplyCopy"] },
+        [13] = { name = "Assign", entries = structures["qstack.link Assign"] },
         [32] = { name = "EndFacts", entries = structures["qstack.link EndFacts"] },
         [33] = { name = "SampleTerms", entries = structures["qstack.link SampleTerms"] },
         [34] = { name = "SampleOutcomes", entries = structures["qstack.link SampleOutcomes"] },

@@ -34,12 +34,14 @@ from qstack.wire.twin import LinkEnd
 from qstack.wire.value import Message, Record, Tlv
 
 __all__ = [
-    "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "MAXIMUM_WINDOWS", "CalibrationPlan", "CalibrationReport",
-    "Cancel", "ClickCount", "ClockEcho", "ClockProbe", "CreateAck", "CreateReject", "CreateRequest", "EndFacts",
-    "Expire", "ExpireAck", "Gen", "HalfReading", "HeraldedPair", "MemoryAdvertisement", "Pass", "Reply", "ReplyCode",
-    "ReplyCopy", "Room", "SampleOutcome", "SampleOutcomes", "SampleTerms", "Schedule", "SettingTlv",
+    "MAXIMUM_ASSIGNED", "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "MAXIMUM_WINDOWS", "Assign",
+    "CalibrationPlan", "CalibrationReport", "Cancel", "ClickCount", "ClockEcho", "ClockProbe", "CreateAck",
+    "CreateReject", "CreateRequest", "EndFacts", "Expire", "ExpireAck", "Gen", "HalfReading", "HeraldedPair",
+    "MemoryAdvertisement", "Pass", "Reply", "ReplyCode", "ReplyCopy", "Room", "SampleOutcome", "SampleOutcomes",
+    "SampleTerms", "Schedule", "SettingTlv",
 ]  # fmt: skip
 
+MAXIMUM_ASSIGNED = 64  # LINK-7: in one message
 MAXIMUM_HERALDS = 192  # LINK-7: a Reply fits a datagram that fits any path
 MAXIMUM_STATIONS = 8
 MAXIMUM_WINDOWS = 64  # LINK-7: of one plan
@@ -72,6 +74,7 @@ class Room(Record):
 
     free: int = u16("memories that hold no pair", unit="memories", req="LINK-4.4-1")
     memories: int = u16("memories that the link may use in all", unit="memories", req="LINK-4.4-2")
+    stock: int = u16("pairs that it would keep in stock", unit="pairs", req="LINK-4.4-3", default=0)
 
 
 class HalfReading(Record):
@@ -223,6 +226,15 @@ class ReplyCopy(Message, protocol=Protocol.LINK, code=12):
     surplus: int = u8("successes behind those listed, which nobody gets", req="LINK-4.7-8", default=0)
     pairs: tuple[HeraldedPair, ...] = items(8, HeraldedPair, "successes by rising cycle", maximum=MAXIMUM_HERALDS,
                                             req="LINK-4.7-3", default=())  # fmt: skip
+
+
+class Assign(Message, protocol=Protocol.LINK, code=13, reliable=True):
+    """Master: what becomes of pairs in stock. Of the other end, without pairs: it has lost its stock."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    queue_sequence: int = u32("place of the request that has them, 0: throw them away", req="LINK-4.9-1")
+    sequences: tuple[int, ...] = items(8, u32("the station's number of a pair"), "pairs",
+                                       maximum=MAXIMUM_ASSIGNED, req="LINK-4.9-2", default=())  # fmt: skip
 
 
 class Expire(Message, protocol=Protocol.LINK, code=9, reliable=True):

@@ -218,8 +218,8 @@ class Asking:
             self._end(request, RequestEvent.LOST, reason)
 
     def finish(self, request: Request) -> None:
-        """An application's request has all its pairs, and they were told."""
-        if not request.label:
+        """An application's request has all its pairs, and they were told. A circuit's, and the stock's, goes on."""
+        if not request.label and request.sequence:
             self._end(request, RequestEvent.DONE)
 
     # --- small print -------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ class Delivery:
             self._measure(request, window.first_cycle, halves)
         else:
             for half in halves:
-                self._hand(request, half)
+                self.hand(request, half)
 
     def fetched(self, sequences: tuple[int, ...], result: OutcomesFetched) -> None:
         """The device tells what it measured."""
@@ -213,9 +213,10 @@ class Delivery:
             return
         if unready.memory is not None:
             self._pool.give_back(unready.memory)
-        self._hand(unready.request, replace(unready.half, outcome=bit, basis=basis))
+        self.hand(unready.request, replace(unready.half, outcome=bit, basis=basis))
 
-    def _hand(self, request: Request, half: Half) -> None:
+    def hand(self, request: Request, half: Half) -> None:
+        """All is known of a pair: its user has it, or it waits for the others of an atomic request."""
         request.waiting.append(half)
         if request.create.atomic and request.told + len(request.waiting) < request.create.number:
             return

@@ -20,12 +20,14 @@ from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.settings import BRIGHT_UNIT, bright_to_wire
 from qstack.proto.link.states import RequestEvent
+from qstack.proto.link.stock import Stock
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.tally import Bounded
 from qstack.proto.link.window import Windows
 from qstack.wire.link import (
     MAXIMUM_HERALDS,
     MAXIMUM_WINDOWS,
+    Assign,
     CalibrationPlan,
     Cancel,
     ClockProbe,
@@ -58,8 +60,9 @@ _OPEN = 256  # LINK-7: windows that this end lets the master open
 class LinkDescription:
     """A link, for operators. `rate_hz`: pairs a second, lately; `fidelity`: expected of a fresh pair at the setting
     that was last used, `bright` (0: the link's own), and what it lies between (95 %). `tests`: samples of which both
-    ends have told; `samples`: pairs that this end has sacrificed; `error_rates`: of tests, in Z, X, Y. `calibrations`:
-    rounds that were counted; `clock_offset_ns`: by how much the station's clock is ahead, None if it was not asked.
+    ends have told; `samples`: pairs that this end has sacrificed; `stocked`: held ones that nobody has asked for yet;
+    `error_rates`: of tests, in Z, X, Y. `calibrations`: rounds that were counted; `clock_offset_ns`: by how much the
+    station's clock is ahead, None if it was not asked.
     """
 
     link: LinkId
@@ -73,6 +76,7 @@ class LinkDescription:
     free: int
     offered: int
     held: int
+    stocked: int
     emptying: int
     pairs: int
     cycles_attempted: int
@@ -102,7 +106,11 @@ class LinkEnd:
         self.windows = Windows(configuration, self.pool, around, self.unit, tell_station, self._finish)
         self.samples = self.windows.samples
         self._around = around
-        self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, send=self._send)
+        self.stock = Stock(configuration, around, self.pool, self.unit, self.windows.delivery, self.queue,
+                           send=self._send, empty=self.windows.release, is_open=self.windows.is_open)  # fmt: skip
+        self.windows.revoke_stock = self.stock.revoke
+        self._planner = Planner(configuration, around, queue=self.queue, windows=self.windows, stock=self.stock,
+                                send=self._send)  # fmt: skip
         self.asking = Asking(configuration, around, self.windows, self.queue, self._planner, send=self._send,
                              room=self._tell_room)  # fmt: skip
         self.calibrator = Calibrator(configuration, around, self.windows, take_slot=self._planner.take_slot,
@@ -133,6 +141,7 @@ class LinkEnd:
         self.asking.end_label(label, RequestEvent.CANCELLED, ErrorCode.CANCELLED)
         self.windows.release(tuple(self.pool.unkeep(label)))
         self.asking.orphans.discard(label)
+        self.stock.forget_label(label)
 
     def give_back(self, qubits: list[QubitId], discard: bool) -> None:
         """Users of held memories are through with them. What is not held is counted and left alone."""
@@ -168,6 +177,8 @@ class LinkEnd:
                 self.samples.hear_terms(message)
             case SampleOutcomes():
                 self.samples.hear(message)
+            case Assign():
+                self.stock.assigned(message)
             case ExpireAck():
                 self._around.count("pairs_never_known", len(message.revoked))
             case _:
@@ -177,6 +188,8 @@ class LinkEnd:
         if not self.is_master:
             raise PeerViolation("an advertisement to an end that does not schedule")
         self._planner.room = advertisement.room
+        if not advertisement.room.free:
+            self.stock.give_way(len(self.stock))
 
     def _scheduled(self, schedule: Schedule) -> None:
         memories = self.configuration.window_memories(schedule.memories)  # more no Reply could tell of
@@ -186,6 +199,8 @@ class LinkEnd:
         self._check_schedule(schedule, plan)
         self._schedule = schedule.schedule
         request = self.queue.at(schedule.queue_sequence)
+        if not schedule.queue_sequence and self.stock.capacity:
+            request = self.stock.request
         if request is not None:
             self.windows.announce(request, plan)
         else:  # it was cancelled here; any station that the link has is right
@@ -229,11 +244,12 @@ class LinkEnd:
 
     def finish_turn(self) -> None:
         """Plan, or let the master know that it can."""
-        if not self.queue.unfinished:
-            return
         if self.is_master:
             self.asking.give_up_hopeless()
+            self._make_way()
             self._planner.arm()
+            return
+        if not self.queue.unfinished and not self.stock.capacity:
             return
         has_some, had_some = self.pool.not_held > 0, self._told_free > 0
         if has_some != had_some and (has_some or self.windows.passed):
@@ -241,6 +257,8 @@ class LinkEnd:
 
     def lose_station(self, station: Qna, reason: ErrorCode) -> None:
         """A station is gone, and what it would have said: its windows are void, its requests have failed."""
+        if station == self.stock.request.station:
+            self.stock.lose()
         self.windows.lose_station(station)
         self.asking.lose_station(station, reason)
 
@@ -253,6 +271,8 @@ class LinkEnd:
             self.queue.places = 0
         self._planner.restart()
         self.calibrator.restart()
+        self.windows.drop_request(self.stock.request)
+        self.stock.restart()
         self.samples.restart()
         self.unit.forget_peer()
         self._schedule = self._told_free = 0
@@ -264,6 +284,8 @@ class LinkEnd:
             self._send(handling_to_wire(self.configuration.link, handling))
         if self.is_master:
             self.samples.give_terms()
+        elif self.stock.capacity:
+            self._send(MemoryAdvertisement(link=self.configuration.link, room=self._tell_room()))
         self.calibrator.begin()
 
     def describe(self) -> LinkDescription:
@@ -273,7 +295,7 @@ class LinkEnd:
         return LinkDescription(
             self.configuration.link, self.configuration.neighbour, self.configuration.stations, self.is_master,
             tuple(self.pool.kept), len(self.queue), len(self.windows.open), len(self.pool), census[Place.FREE],
-            census[Place.OFFERED], census[Place.HELD], census[Place.EMPTYING], self.windows.pairs,
+            census[Place.OFFERED], census[Place.HELD], len(self.stock), census[Place.EMPTYING], self.windows.pairs,
             self.windows.attempted, self._rate(), fidelity.value,
             (fidelity.low, fidelity.high), self.windows.bright / BRIGHT_UNIT, self.unit.tally.tests, self.samples.taken,
             tuple(self.unit.error_rate(basis) for basis in PAULI_BASES), self.unit.calibration.rounds,
@@ -293,7 +315,15 @@ class LinkEnd:
     def _tell_room(self) -> Room:
         self._told_free = self.pool.not_held
         self.windows.passed = False
-        return Room(free=self._told_free, memories=len(self.pool))
+        return Room(free=self._told_free, memories=len(self.pool), stock=self.stock.capacity)
+
+    def _make_way(self) -> None:
+        """Stock goes to requests, or out of their way."""
+        for request in [each for each in self.queue if each.wanting]:
+            self.stock.hand_out(request)
+            lacking = min(request.wanting, self.pool.potential(request.owner, 1)) - self.pool.prospect(request.owner)
+            if lacking > 0:
+                self.stock.give_way(lacking)
 
     def _finish(self, request: Request) -> None:
         self.asking.finish(request)

@@ -13,7 +13,7 @@ from qstack.base.bell import PAULI_BASES, Basis
 from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime, Instant
 from qstack.proto.link.calibration import Calibration, CalibrationParameters, Round
-from qstack.proto.link.handling import EndHandling, expected_agreement
+from qstack.proto.link.handling import EndHandling, expected_agreement, kept
 from qstack.proto.link.rounds import OwnSample, Seen, agrees
 from qstack.proto.link.settings import BRIGHT_UNIT, Setting, SettingParameters, Terms, choose_setting
 from qstack.proto.link.tally import Bounded, ErrorTally, TallyParameters
@@ -117,6 +117,12 @@ class EstimationUnit:
     def state(self, bright: int, bell_index: int, born: DomainTime) -> Correlations:
         """What a pair is believed to be at its birth, the lower end's qubit first."""
         return self.tally.corrected(self.model(bright, born).expected_states()[bell_index])
+
+    def kept(self, state: Correlations, wait_ns: int) -> Correlations:
+        """A state, the lower end's qubit first, after both halves have waited in their memories."""
+        for half, end in enumerate(self._ends):
+            state = kept(state, half, end, wait_ns)
+        return state
 
     def fidelity(self, bright: int, instant: DomainTime) -> Bounded:
         """Of a fresh pair at a setting to the Bell state that is heralded, the worse of them."""

@@ -208,6 +208,8 @@ class LinkMachine:
                     end.windows.begin(which)
                 case "reply":
                     end.windows.unanswered(which)
+                case "stock":
+                    end.stock.look()
                 case "release":
                     end.windows.release_again()
                 case "calibrate":
@@ -309,6 +311,7 @@ class LinkMachine:
         """LINK-5.5-5: no label has a future here. Its circuit gives it back, and so its memories."""
         self._around.has_device = False
         for end in self._ends.values():
+            end.stock.lose()
             end.asking.fail_applications(ErrorCode.NO_RESOURCES)
             for label in end.pool.kept:
                 self._around.emit(PairsFailed(end.configuration.neighbour, label, ErrorCode.NO_RESOURCES))

@@ -129,6 +129,13 @@ class MemoryPool:
         assert memory.place is Place.OFFERED
         memory.place, memory.sequence = Place.HELD, sequence
 
+    def hand_over(self, qubit: QubitId, label: Label) -> None:
+        """A HELD memory, with its pair, is another one's from now on."""
+        memory = self._memories[qubit]
+        self._leave(memory)
+        memory.label = label
+        self._used[label] = self._used.get(label, 0) + 1
+
     def holds(self, qubit: QubitId, label: Label, sequence: int) -> bool:
         """Tell whether a memory holds this pair, still."""
         memory = self._memories[qubit]

@@ -38,12 +38,17 @@ class LinkParameters:
     unanswered_requests: int = 64  # LINK-5.1-4: CreateRequests of one end that wait for their answers
     discipline: Discipline = Discipline.WFQ  # LINK-5.6-1
     weights: tuple[float, ...] = (1.0,)  # LINK-5.6-2: of the queues, the most urgent first; 0: strict priority
+    stock_pairs: int = 0  # LINK-5.8-1: kept of an idle link, 0 for none
+    stock_age_ns: int = SECOND_NS  # LINK-5.8-4: older pairs are thrown away
+    stock_fidelity: float = 0.5  # LINK-5.8-4: so are those whose estimate is below it
     labels: int = 256  # LINK-7: of one link
     matches: int = 256  # LINK-7: windows of one link that a station waits for
     estimation: EstimationParameters = field(default_factory=EstimationParameters)
 
     def __post_init__(self) -> None:
         Scheduler(self.discipline, self.weights)  # raises what is wrong with them
+        if not 0 <= self.stock_pairs <= 0xFFFF or self.stock_age_ns <= 0 or not 0.0 <= self.stock_fidelity <= 1.0:
+            raise LocalMisuse("stock: 0..65535 pairs, of a positive age, with a fidelity in 0..1")
 
 
 @dataclass(frozen=True, slots=True)

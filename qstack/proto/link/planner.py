@@ -18,6 +18,7 @@ from qstack.proto.link.plan import Plan, Shape, expected_successes, measuring_cy
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.scheduler import Claim, Scheduler
 from qstack.proto.link.settings import Setting, attainable, bright_to_wire
+from qstack.proto.link.stock import Stock
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
 from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_WINDOWS, Room, Schedule, SettingTlv
@@ -54,12 +55,13 @@ class Planner:
 
     def __init__(
         self, configuration: LinkConfiguration, around: Surroundings, *, queue: RequestQueue, windows: Windows,
-        send: Callable[[Schedule], None],
+        stock: Stock, send: Callable[[Schedule], None],
     ) -> None:  # fmt: skip
         self.configuration = configuration
-        self.room = Room(free=0, memories=0)
+        self.room = Room(free=0, memories=0, stock=0)
         self.schedules = 0
         self._queue = queue
+        self._stock = stock
         self._unit = windows.unit
         self._scheduler = Scheduler(around.parameters.discipline, around.parameters.weights)
         self._pool = windows.pool
@@ -152,11 +154,15 @@ class Planner:
         return laid
 
     def _in_turn(self, drafts: list[_Draft]) -> list[_Draft]:
+        if len(drafts) == 1:
+            return drafts
         by_place = {draft.request.sequence: draft for draft in drafts}
         return [by_place[place] for place in self._scheduler.order(by_place)]
 
     def _drafts(self) -> list[_Draft]:
         requests = [request for request in self._queue if self._can_be_planned(request)]
+        if not requests and self._may_stock():
+            requests = [self._stock.request]
         active = len({request.owner for request in requests})
         drafts = []
         for request in requests:
@@ -203,6 +209,8 @@ class Planner:
             memories=plan.memories, allowance=plan.allowance,
             options=(SettingTlv(bright=plan.bright, terms=plan.terms),) if plan.bright or plan.terms else (),
         ))  # fmt: skip
+        if request.label:
+            self._stock.note_label(request.label)
         self._windows.announce(request, plan)
 
     def _can_be_planned(self, request: Request) -> bool:
@@ -210,7 +218,13 @@ class Planner:
         has_room = self.room.free > 0 and self._pool.prospect(request.owner) > 0
         return has_room and self._unplanned(request) > 0.0
 
+    def _may_stock(self) -> bool:
+        """Whether the link is idle, and both ends would keep more pairs in stock."""
+        self._stock.aim(self.room)
+        idle = not any(request.wanting for request in self._queue)
+        return idle and self._can_be_planned(self._stock.request)
+
     def _is_worth_it(self) -> bool:
         if len(self._windows.open) >= self._around.parameters.outstanding_windows:
             return False
-        return any(self._can_be_planned(request) for request in self._queue)
+        return any(self._can_be_planned(request) for request in self._queue) or self._may_stock()

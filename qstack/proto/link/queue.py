@@ -17,15 +17,18 @@ from qstack.wire.link import CreateRequest
 
 __all__ = ["Request", "RequestQueue"]
 
+_STOCK = 1 << 32  # above every place
+
 
 @REQUEST.drives
 @dataclass(slots=True, eq=False)
 class Request:
     """A request for pairs, whose user is the `audience`. `mine`: asked by this end.
 
-    `delivered`: pairs that it has. `granted`: pairs that the station says to have granted it, some of which may have
-    been revoked, or have never been heard of. `told`: pairs of which the user knows. `waiting`: of an atomic request,
-    what it does not know yet. `next_slot`: before it the master plans no window, since it would find no memory.
+    `delivered`: pairs that it has, those `assigned` from stock among them. `granted`: pairs that the station says to
+    have granted it, some of which may have been revoked, or have never been heard of. `told`: pairs of which the user
+    knows. `waiting`: of an atomic request, what it does not know yet. `next_slot`: before it the master plans no
+    window, since it would find no memory.
     """
 
     create: CreateRequest
@@ -35,6 +38,7 @@ class Request:
     sequence: int = 0
     station: Qna = Qna(0)
     delivered: int = 0
+    assigned: int = 0
     granted: int = 0
     told: int = 0
     next_slot: int = 0
@@ -47,8 +51,8 @@ class Request:
 
     @property
     def owner(self) -> Label:
-        """Whose its memories are: the circuit's label; of an application's request its place, below 0."""
-        return self.create.label or Label(-self.sequence)
+        """Whose its memories are: the circuit's label; of an application's request, and the stock's, below 0."""
+        return self.create.label or Label(-(self.sequence or _STOCK))
 
     @property
     def kind(self) -> PairKind:
@@ -68,7 +72,8 @@ class Request:
     @property
     def allowance(self) -> int:
         """Pairs that the station may grant in all: those that are of no use are made good (LINK-4.5-5)."""
-        return min(0xFFFF_FFFF, self.create.number + max(0, self.granted - self.delivered))
+        of_no_use = max(0, self.granted - (self.delivered - self.assigned))
+        return min(0xFFFF_FFFF, max(0, self.create.number - self.assigned) + of_no_use)
 
     @property
     def deadline(self) -> DomainTime:

@@ -122,6 +122,7 @@ class Windows:
         self.passed = False  # a window, for want of memories, since the other end was last told of them
         self.expected_sequence = 0  # behind the last pair that is known
         self.lead_ns = around.parameters.lead_ns
+        self.revoke_stock: Callable[[Iterable[tuple[int, QubitId | None]]], None] = lambda pairs: None
         self._send = send
         self._filled: OrderedDict[int, _Filled] = OrderedDict()
         self._copied: OrderedDict[int, Window] = OrderedDict()  # settled by a copy; their Replies are still to come
@@ -156,6 +157,10 @@ class Windows:
         WINDOW.fire(window, WindowEvent.BEGINS)
         if window.state is WindowState.OVER:
             del self.open[first_cycle]
+
+    def is_open(self, request: Request) -> bool:
+        """Whether a request has windows under way."""
+        return any(window.request is request for window in self.open.values())
 
     def expected_for(self, request: Request) -> float:
         """Pairs that open windows are expected to bring for a request."""
@@ -346,6 +351,10 @@ class Windows:
         WINDOW.fire(window, event, reply)
 
     def _revoke(self, filled: _Filled) -> None:
+        if not filled.request.sequence:
+            self.around.count("pairs_revoked", len(filled.pairs))
+            self.revoke_stock(filled.pairs)
+            return
         REQUEST.fire(filled.request, RequestEvent.REVOKED, len(filled.pairs))
         self.around.count("pairs_revoked", len(filled.pairs))
         self.delivery.revoke(filled.request, list(filled.pairs))

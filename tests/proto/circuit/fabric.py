@@ -38,6 +38,7 @@ from qstack.base.services import (
     PairsFailed,
     PairsRevoked,
     PeerDown,
+    PeerUp,
     QubitsFreed,
     ReleaseCircuit,
     ReleaseLink,
@@ -239,7 +240,7 @@ class Fabric:
                 self._forget_truth(place.own, effect.circuit)
             case EndPairReady():
                 self._delivered(place, effect)
-            case PeerDown():
+            case PeerDown() | PeerUp():
                 place.link.on_service(effect, now)
                 place.circuit.on_service(effect, now)
             case _ if isinstance(effect, TO_LINK):
@@ -342,6 +343,11 @@ class Fabric:
         except PeerViolation as violation:
             self.violations.append(f"{message.NAME}: {violation}")
         self.settle(place)
+
+    def peer_up(self, a: Qna, b: Qna) -> None:
+        """A session between two nodes begins."""
+        for own, other in ((a, b), (b, a)):
+            self.serve(own, PeerUp(other, Seal.HOP))
 
     def peer_down(self, a: Qna, b: Qna) -> None:
         """The session between two nodes is over, at both."""
