@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse
-from qstack.base.ids import LinkId, Qna, QubitId, as_number, make_qna
+from qstack.base.ids import LinkId, PurposeId, Qna, QubitId, as_number, make_qna
 from qstack.base.locator import Locator, parse_locator
 from qstack.node.configuration import NodeConfiguration
+from qstack.proto.epr.admission import PurposeRule
 from qstack.proto.link.handling import EndHandling
 from qstack.proto.link.params import LinkConfiguration, StationConfiguration
 from qstack.proto.qarp.segment import Segment
@@ -161,6 +162,7 @@ class Topology:
             stations=self._station_configurations(name), prefixes=self._prefixes(), nodes=routes, domains=domains,
             circuit=replace(self.template.circuit, t1_ns=node.memory.t1_ns, t2_ns=node.memory.t2_ns),
             rules=tuple(ClaimRule(parse_urn(prefix), None) for prefix in node.endpoints),
+            purposes=(PurposeRule(PurposeId(1), PurposeId(0xFFFF), None),),
         )  # fmt: skip
 
     def places(self) -> tuple[Place, ...]:

@@ -167,6 +167,7 @@ class EprMachine:
             case PeerUp(seal=Seal.HOP):
                 self._fire_all(service.peer, SocketEvent.FOUND)
             case PeerDown(seal=Seal.HOP):
+                self._qubits.forget_void(service.peer)
                 self._fire_all(service.peer, SocketEvent.LOST, ErrorCode.SESSION_LOST)
             case DeviceGone():
                 self._lose_all()

@@ -82,7 +82,7 @@ class Qubits:
                 return self._count
 
     def enter(self, held: HeldQubit) -> None:
-        """An application holds it."""
+        """An application holds it. A neighbour that has restarted counts anew: the name is the newer pair's."""
         self._by_number[held.number] = held
         self._by_name[held.name] = held
         self._of_user[held.socket.user] = self.of_user(held.socket.user) + 1
@@ -91,7 +91,8 @@ class Qubits:
         """It does no more. Twice does no harm."""
         if self._by_number.pop(held.number, None) is None:
             return
-        del self._by_name[held.name]
+        if self._by_name.get(held.name) is held:
+            del self._by_name[held.name]
         self._of_user[held.socket.user] -= 1
         if not self._of_user[held.socket.user]:
             del self._of_user[held.socket.user]
@@ -118,6 +119,11 @@ class Qubits:
         self._void[name] = None
         if len(self._void) > self._remembered:
             self._void.popitem(last=False)
+
+    def forget_void(self, neighbour: Qna) -> None:
+        """Nothing of what was asked before comes from this neighbour any more."""
+        for name in [name for name in self._void if name.neighbour == neighbour]:
+            del self._void[name]
 
     def take_void(self, name: PairName) -> bool:
         """Whether a pair that has come is void; it is remembered no longer."""

@@ -14,6 +14,7 @@ from qstack.base.pairs import PairKind
 from qstack.base.services import DeviceGone, PairsRevoked
 from qstack.base.time import Instant
 from qstack.proto.epr.admission import PurposeRule
+from qstack.proto.epr.machine import EprMachine
 from qstack.proto.epr.params import EprParameters
 from qstack.wire.control import (
     ActOnQubits,
@@ -41,7 +42,7 @@ from qstack.wire.control import (
 from qstack.wire.epr import GivenUp, PairsGivenUp, SocketClose, SocketOpen
 from qstack.wire.twin import ApplyGates, Measure, Status
 from qstack.wire.value import Message
-from tests.proto.epr.ends import ALICE, ARRIVAL, BOB, PURPOSE, Ends
+from tests.proto.epr.ends import ALICE, ARRIVAL, BOB, EPOCH, PURPOSE, Ends
 
 SECOND_NS = 1_000_000_000
 
@@ -442,6 +443,30 @@ def test_session_that_is_lost_ends_the_connection_and_leaves_the_qubits() -> Non
     assert len(ends.memories[ALICE]) == 2
     ends.up()
     assert [told.connection for told in ends.of(BOB, EprConnected)] == [1, 2]
+
+
+def test_neighbour_that_counts_anew_after_a_restart_is_not_taken_for_its_former_self() -> None:
+    ends, ours, theirs = both()
+    ends.create(BOB, theirs)
+    [before] = pairs(ends, ALICE)
+    hear(ends, ALICE, PairsGivenUp(purpose=PURPOSE, pairs=(
+        GivenUp(create_id=before.create_id + 1, mine=1, sequence=before.sequence + 1),
+    )))  # fmt: skip
+    ends.down()
+    ends.machines[BOB] = EprMachine(BOB, ends.parameters, rules=ends.rules, neighbours={ALICE}, timescale=lambda: EPOCH)
+    ends.sequence = before.sequence - 1
+    ends.memories[BOB].clear()
+    ends.links[BOB].listening.clear()
+    ends.up()
+    theirs = ends.open(BOB, 2)
+    ends.create(BOB, theirs, 2, client=2)
+    first, second, third = pairs(ends, ALICE)
+    assert (second.create_id, second.sequence) == (before.create_id, before.sequence)
+    assert third.sequence == before.sequence + 1  # was given up in the former life
+    ends.ask(ALICE, 1, FreeQubits(qubits=(first.qubit,)))
+    ends.service(ALICE, PairsRevoked(BOB, PURPOSE, second.create_id, False, (second.sequence,)))
+    assert [told.qubits for told in ends.of(ALICE, QubitsRevoked)] == [(second.qubit,)]
+    del ours
 
 
 def test_pair_that_nobody_wants_is_given_up_at_both_ends() -> None:
