@@ -59,13 +59,8 @@ cdef class PairEngine:
     `statuses` (uint8, one an item) and runs without the GIL. A second call from another thread meanwhile raises
     RuntimeError; buffers of a wrong length raise ValueError, before anything is done.
 
-A thousand couples of pairs with ages, swapped in one call; both ends of what stays measured, all let go:
-
-        import numpy as np
-        from qstack.base.chance import Chance
-        from qstack.quantum.draws import Draws
-        from qstack.quantum.engine import PairEngine
-        from qstack.quantum.formulas import werner
+A thousand couples of pairs with ages, swapped in one call; both ends of what stays measured, all let go (NumPy is
+    np, `Chance` is of qstack.base, the rest of qstack.quantum):
 
         n, engine, draws = 1000, PairEngine(), Draws(Chance(b"an example"))
         memory = engine.kind(t1_ns=10e6, t2_ns=4e6)

@@ -230,8 +230,8 @@ def test_engine_bit_is_told_wrongly_by_the_probability_of_its_value(bit, told):
 
 def test_engine_class_documents_its_batches_by_an_example_that_runs():
     text = PairEngine.__doc__
-    example = textwrap.dedent(text[text.rindex("\n", 0, text.index("import numpy")) :])
-    names: dict[str, object] = {}
+    example = textwrap.dedent(text[text.rindex("\n", 0, text.index("n, engine, draws = ")) :])
+    names = {"np": np, "Chance": Chance, "Draws": Draws, "PairEngine": PairEngine, "werner": formulas.werner}
     exec(example, names)
     assert names["engine"].live == 0 and not names["statuses"].any()
     assert np.bincount(names["outcomes"], minlength=4).min() > 150 and (names["told"] == names["bits"]).mean() > 0.9
