@@ -1,7 +1,7 @@
 """Single-photon detectors: what they miss and make up, and how long a click blinds them (HARDWARE-4)."""
 
 from dataclasses import dataclass
-from math import expm1
+from math import ceil, expm1
 
 from qstack.base.errors import LocalMisuse
 from qstack.quantum.heralding import check_probabilities
@@ -39,8 +39,8 @@ class Detector:
         return 1.0 - (1.0 - self.dark_count_probability) * (1.0 + expm1(-self.dark_count_hz * self.window_ns * _NS))
 
     def dead_cycles(self, cycle_ns: int) -> int:
-        """Attempts after a click that it misses: those that begin before it sees again.
+        """Attempts after a click that it misses: those whose window opens before it sees again.
 
-        A click comes in an attempt's own cycle, at an instant that the model does not know; its end is taken.
+        Windows are as far apart as cycles. When in its window a click came is not known; its end is taken.
         """
-        return -(-self.dead_ns // cycle_ns)
+        return max(0, ceil((self.dead_ns + self.window_ns) / cycle_ns) - 1) if self.dead_ns else 0

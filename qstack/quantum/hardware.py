@@ -65,7 +65,7 @@ class LinkHardware:
     def fixed(cls, model: LinkModel) -> Self:
         """A link of which nothing is known but its one model."""
         arms = (Lossless(model.arm_delays_ns[0]), Lossless(model.arm_delays_ns[1]))
-        detector = Detector(dead_ns=model.dead_cycles * model.cycle_ns)
+        detector = Detector(dead_ns=model.dead_cycles * model.cycle_ns + min(1, model.dead_cycles))
         return cls(model.cycle_ns, Given(model.heralding, model.born_delays_ns), arms, detector)
 
     @property

@@ -106,13 +106,21 @@ def test_hardware_samples_what_its_model_says():
 
 
 def test_hardware_blind_detector_misses_the_cycles_behind_a_success():
-    link = LinkHardware(CYCLE_NS, Werner(0.2), detector=Detector(dead_ns=25_000))
+    link = LinkHardware(CYCLE_NS, Werner(0.2), detector=Detector(dead_ns=35_000))
     assert link.at().dead_cycles == 3
     cycles = 200_000
     offsets = [success.offset for success in link.sample(0, cycles, None, cycles, draws(b"dead"))]
     assert min(later - earlier for earlier, later in pairwise(offsets)) == 4
     expected = link.at().rate_hz * cycles * CYCLE_NS * 1e-9
     assert abs(len(offsets) - expected) < 4 * sqrt(expected)
+
+
+@pytest.mark.parametrize(
+    ("dead_ns", "window_ns", "missed"),
+    [(0, 500.0, 0), (50, 10.0, 0), (9_990, 10.0, 0), (9_991, 10.0, 1), (10_000, 0.0, 0), (25_000, 0.0, 2)],
+)
+def test_hardware_blind_detector_misses_windows_that_open_too_early(dead_ns, window_ns, missed):
+    assert Detector(window_ns=window_ns, dead_ns=dead_ns).dead_cycles(10_000) == missed
 
 
 def test_hardware_samples_at_most_what_is_asked_for():
