@@ -9,7 +9,14 @@ _EXAMPLES = {
     "qstackctl status": ("qstackctl status", "qstackctl --json status | jq .state"),
     "qstackctl neighbours": ("qstackctl neighbours",),
     "qstackctl sessions": ("qstackctl sessions",),
-    "qstackctl links": ("qstackctl links",),
+    "qstackctl links": (
+        "qstackctl links", "qstackctl links --twin build/lab/qtwind-operator.sock",
+        "qstackctl links --json | jq '.links[].rate_hz'",
+    ),
+    "qstackctl memories": (
+        "qstackctl memories --twin build/lab/qtwind-operator.sock",
+        "qstackctl memories --json | jq '.memories[] | select(.age_s > 60)'",
+    ),
     "qstackctl circuits": ("qstackctl circuits",),
     "qstackctl units": ("qstackctl units",),
     "qstackctl counters": ("qstackctl counters", "qstackctl --json counters | jq '.counters[\"datagrams.forwarded\"]'"),
@@ -28,6 +35,14 @@ _EXAMPLES = {
     "qstackctl unit listen": (
         "qstackctl unit listen urn:qkd:quditto:emulator:ipsec:controller",
         "qstackctl unit listen urn:qkd:quditto:emulator:ipsec:controller --count 1 --measure Z",
+    ),
+    "qstackctl epr": ("qstackctl epr create 64512.2 7", "qstackctl --socket build/lab/bob.sock epr recv 64512.1 7"),
+    "qstackctl epr create": (
+        "qstackctl epr create 64512.2 7 --number 10 --min-fidelity 0.9 --basis X",
+        "qstackctl epr create 64512.2 7 --number 1000 --directly --random CHSH --json",
+    ),
+    "qstackctl epr recv": (
+        "qstackctl epr recv 64512.1 7 --number 10 --basis X", "qstackctl epr recv 64512.1 7 --number 1000 --directly",
     ),
     "qstackctl pki init": ("qstackctl pki init --dir ca --as 64512 --urn urn:qkd:madqci",),
     "qstackctl pki issue": (

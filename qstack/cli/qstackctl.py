@@ -11,6 +11,7 @@ from qstack.cli.certificates import add_pki, pki
 from qstack.cli.examples import show_examples
 from qstack.cli.looks import LOOKS
 from qstack.cli.opening import add_unit, unit
+from qstack.cli.pairing import add_epr, epr
 from qstack.cli.truth import with_truth
 from qstack.cli.watching import change, ping, wait
 from qstack.cli.wireshark import add_wireshark, wireshark
@@ -34,24 +35,18 @@ Exit codes: 0 done, 1 not done (a line on standard error says why), 2 wrong comm
 
 
 _TRUTHS = {
-    "links": ("""Quantum links: queue, rate, attempts, and fidelities.
-
-ASKED is the most that a live request of an application asks for, ESTIMATED what a fresh pair is expected to have, TRUE
-the mean over the pairs that are held, OLDEST the age of the oldest request, ERRORS counts requests of applications
-that ended without all their pairs, and pairs revoked.""", """examples:
-  qstackctl links
-  qstackctl links --twin build/lab/qtwind-operator.sock
-  qstackctl links --json | jq '.links[].rate_hz'
-"""),
-    "memories": ("""Memories of the node's links, who holds their qubits, how good those are, and since when.
-
-ESTIMATED is as of the pair's creation. TRUE, with --twin, is as of now: to the pair's Bell state, or to the nearest one
-where the daemon does not know it.""", """examples:
-  qstackctl memories
-  qstackctl memories --twin build/lab/qtwind-operator.sock
-  qstackctl memories --json | jq '.memories[] | select(.age_s > 60)'
-"""),
+    "links": (
+        "quantum links: queues, rates, attempts, fidelities. ASKED is the most that a live request of an application "
+        "asks for, ESTIMATED what a fresh pair is expected to have, TRUE the mean over the pairs held now, OLDEST the "
+        "age of the oldest request; ERRORS counts requests without all their pairs, and pairs revoked"
+    ),
+    "memories": (
+        "memories of the node's links, who holds their qubits, how good those are, and since when. ESTIMATED is as of "
+        "the pair's creation; TRUE as of now, to the pair's Bell state or, where the daemon does not know it, to the "
+        "nearest one"
+    ),
 }
+"""Looks that the twin can add the truth to, and what their columns mean."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -77,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("reload", help="read the configuration again, all or nothing")
     commands.add_parser("stop", help="end the daemon")
     add_unit(commands)
+    add_epr(commands)
     add_pki(commands)
     add_wireshark(commands)
     _allow_behind(commands)
@@ -95,8 +91,7 @@ def _allow_behind(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_twin(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = _TRUTHS[name]
+    parser.description = f"{_TRUTHS[name]}."
     parser.add_argument("--twin", type=Path, metavar="S", help="operator's socket of qtwind: tell true fidelities too")
 
 
@@ -123,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return change(path, options)
             case "unit":
                 return unit(path, options)
+            case "epr":
+                return epr(path, options)
             case "pki":
                 return pki(options)
             case "wireshark":

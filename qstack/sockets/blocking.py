@@ -13,7 +13,7 @@ A node and its units belong to one thread at a time; another thread opens a node
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -80,9 +80,9 @@ class Node:
         return EprSocket(self, self.do(verb, timeout))
 
     def do(self, verb: verbs.Verb[T], timeout: float | None) -> T:
-        """Run a verb. Out of time, it is given up."""
+        """Run a verb. Out of time, it is given up, and the daemon is told of that."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with closing(verb):
+        try:
             while True:
                 try:
                     next(verb)
@@ -92,6 +92,11 @@ class Node:
                     return result
                 self._send()
                 self._receive(None if deadline is None else deadline - time.monotonic())
+        finally:
+            verb.close()
+            if self.core.has_octets:
+                with suppress(ConnectionLost):
+                    self._send()
 
     def close(self) -> None:
         """End the connection; the daemon closes what was open."""

@@ -9,7 +9,7 @@ errors come out where they belong and not inside a group. Time limits are trio's
 """
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Never, Self, TypeVar
 
@@ -102,8 +102,8 @@ class Node:
         return EprSocket(self, await self.do(verb))
 
     async def do(self, verb: verbs.Verb[T]) -> T:
-        """Run a verb. Cancelled in mid-way, it is given up."""
-        with closing(verb):
+        """Run a verb. Cancelled in mid-way, it is given up, and the daemon is told of that."""
+        try:
             while True:
                 try:
                     next(verb)
@@ -115,6 +115,11 @@ class Node:
                     await self._send()  # while this waits, another task may receive what the verb is waiting for
                 else:
                     await self._receive()
+        finally:
+            verb.close()
+            if self.core.has_octets:
+                with trio.CancelScope(shield=True), suppress(ConnectionLost):
+                    await self._send()
 
     async def aclose(self) -> None:
         """End the connection; the daemon closes what was open."""

@@ -67,7 +67,7 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("epr", "Requests of a socket that are not over: #.", EprParameters().requests_of_socket),
     ("epr", "Qubits in the hands of a user: #;", EprParameters().qubits_of_user),
     ("epr", "that wait for the device: #.", EprParameters().waiting_acts),
-    ("epr", "Pairs given up that are remembered: #.", EprParameters().given_up),
+    ("epr", "Pairs given up that are remembered: # of", EprParameters().given_up),
     ("epr", "Finished requests named in a SocketClose: #,", MAXIMUM_FINISHED),
     ("epr", "pairs in a PairsGivenUp: #.", MAXIMUM_GIVEN_UP),
     ("epr", "Acts in a message: #;", MAXIMUM_ACTS),

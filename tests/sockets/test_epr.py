@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from math import pi
 from pathlib import Path
@@ -134,9 +135,8 @@ async def test_wait_that_is_cancelled_cancels_the_request(tmp_path: Path) -> Non
         ours, _ = await both(nodes, nursery)
         with trio.move_on_after(0.05):
             await ours.create_keep()
-        assert nodes.ends.links[ALICE].queue
-        await ours.apply([])
         await trio.sleep(0.05)
+        assert nodes.ends.asked
         assert not any(link.queue for link in nodes.ends.links.values())
         nursery.cancel_scope.cancel()
 
@@ -283,6 +283,12 @@ async def test_blocking_form_has_the_same_verbs(tmp_path: Path) -> None:
             assert len(ours.create_rsp(1, timeout=5)) == len(theirs.recv_rsp(1, timeout=5)) == 1
             with pytest.raises(TimeoutError):
                 theirs.recv_keep(timeout=0.01)
+            nodes.ends.serving = False
+            with pytest.raises(TimeoutError):
+                ours.create_keep(timeout=0.01)
+            assert ours.is_connected
+            time.sleep(0.1)
+            assert not nodes.ends.links[ALICE].queue  # cancelled without another word
             with theirs:
                 pass
             with pytest.raises(qs.RemoteClosed):

@@ -58,13 +58,13 @@ class HeldQubit:
 
 
 class Qubits:
-    """All of them, and the pairs that are void before they have come (at most `remembered`)."""
+    """All of them, and the pairs that are void before they have come (at most `remembered` of a neighbour)."""
 
     def __init__(self, remembered: int) -> None:
         self._by_number: dict[int, HeldQubit] = {}
         self._by_name: dict[PairName, HeldQubit] = {}
         self._of_user: dict[int, int] = {}
-        self._void: OrderedDict[PairName, None] = OrderedDict()
+        self._void: dict[Qna, OrderedDict[PairName, None]] = {}
         self._remembered = remembered
         self._count = 0
 
@@ -116,15 +116,16 @@ class Qubits:
 
     def void(self, name: PairName) -> None:
         """The other half is no more; this one may still come."""
-        self._void[name] = None
-        if len(self._void) > self._remembered:
-            self._void.popitem(last=False)
+        of_neighbour = self._void.setdefault(name.neighbour, OrderedDict())
+        of_neighbour[name] = None
+        if len(of_neighbour) > self._remembered:
+            of_neighbour.popitem(last=False)
 
     def forget_void(self, neighbour: Qna) -> None:
         """Nothing of what was asked before comes from this neighbour any more."""
-        for name in [name for name in self._void if name.neighbour == neighbour]:
-            del self._void[name]
+        self._void.pop(neighbour, None)
 
     def take_void(self, name: PairName) -> bool:
         """Whether a pair that has come is void; it is remembered no longer."""
-        return self._void.pop(name, self) is None
+        of_neighbour = self._void.get(name.neighbour)
+        return of_neighbour is not None and of_neighbour.pop(name, self) is None

@@ -1,0 +1,87 @@
+"""`qstackctl epr`: pairs with a neighbour on a link, from the command line, by an EPR socket."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qstack.base.ids import format_qna
+
+if TYPE_CHECKING:  # when it runs, only commands of this group need the sockets
+    from qstack.sockets.epr_blocking import EprSocket, Qubit
+    from qstack.sockets.epr_values import EprMeasured
+
+__all__ = ["add_epr", "epr"]
+
+_BASES = ("X", "Y", "Z", "Z+X", "Z-X")
+_CHOICES = ("none", "XZ", "XYZ", "CHSH")
+
+
+def add_epr(commands: Any) -> None:
+    """Add the group to qstackctl's parser."""
+    parser = commands.add_parser("epr", help="make pairs with a neighbour on a link, or receive them")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    creating = actions.add_parser("create", help="ask for pairs and print what comes of them, one a line")
+    receiving = actions.add_parser("recv", help="print what comes of pairs that the other end asks for, one a line")
+    for command in (creating, receiving):
+        command.add_argument("remote", metavar="NODE", help="node at the other end of the link, AS.NODE")
+        command.add_argument("purpose", type=int, metavar="PURPOSE", help="1 to 65535, the same at the other end")
+        command.add_argument("--number", type=int, default=1, metavar="N", help="pairs (default: 1)")
+        command.add_argument("--directly", action="store_true",
+                             help="they are measured as they are made (NetQASM's create_measure)")  # fmt: skip
+        command.add_argument("--basis", choices=_BASES, default="Z", metavar="B",
+                             help="in which halves are measured: X, Y, Z, Z+X or Z-X (default: Z)")  # fmt: skip
+        command.add_argument("--timeout", type=float, default=30.0, metavar="S", help="in all (default: 30)")
+    creating.add_argument("--min-fidelity", type=float, default=0.0, metavar="F", help="of a fresh pair (default: 0)")
+    creating.add_argument("--priority", type=int, default=0, metavar="P", help="larger is more urgent (default: 0)")
+    creating.add_argument("--random", choices=_CHOICES, default="none", metavar="BASES",
+                          help="with --directly: bases that both ends draw from: XZ, XYZ or CHSH")  # fmt: skip
+
+
+def epr(path: Path, options: argparse.Namespace) -> int:
+    """Run the group. Raises `QstackError`, `TimeoutError`."""
+    from qstack.sockets.blocking import open_node  # noqa: PLC0415 - see above
+
+    with open_node(path) as node, node.open_epr_socket(options.remote, options.purpose) as socket:
+        socket.wait_connected(options.timeout)
+        print(f"connected with {format_qna(socket.remote)}", file=sys.stderr, flush=True)
+        if options.directly:
+            for measured in _measured(socket, options):
+                _print(measured.sequence, measured.bell_state.name, measured.goodness, measured.basis.name,
+                       measured.outcome, as_json=options.json)  # fmt: skip
+        else:
+            qubits = _kept(socket, options)
+            for qubit, seen in zip(qubits, socket.measure_all(qubits, options.basis), strict=True):
+                _print(qubit.sequence, qubit.bell_state.name, qubit.goodness, options.basis,
+                       None if seen is None else seen.outcome, as_json=options.json)  # fmt: skip
+    return 0
+
+
+def _kept(socket: EprSocket, options: argparse.Namespace) -> list[Qubit]:
+    if options.action == "recv":
+        return socket.recv_keep(options.number, timeout=options.timeout)
+    return socket.create_keep(options.number, min_fidelity=options.min_fidelity, max_time=options.timeout,
+                              priority=options.priority, timeout=options.timeout + 1)  # fmt: skip
+
+
+def _measured(socket: EprSocket, options: argparse.Namespace) -> list[EprMeasured]:
+    if options.action == "recv":
+        return socket.recv_measure(options.number, timeout=options.timeout)
+    drawn = options.random != "none"
+    return socket.create_measure(
+        options.number, min_fidelity=options.min_fidelity, max_time=options.timeout, priority=options.priority,
+        basis_local=None if drawn else options.basis, basis_remote=None if drawn else options.basis,
+        random_basis_local=options.random, random_basis_remote=options.random, timeout=options.timeout + 1,
+    )  # fmt: skip
+
+
+def _print(sequence: int, state: str, goodness: float, basis: str, outcome: int | None, *, as_json: bool) -> None:
+    if as_json:
+        line = json.dumps({"sequence": sequence, "bell_state": state, "goodness": goodness, "basis": basis,
+                           "outcome": outcome})  # fmt: skip
+    else:
+        line = f"{sequence} {state} {goodness:.4f} {basis} {'lost' if outcome is None else outcome}"
+    print(line, flush=True)

@@ -1,0 +1,56 @@
+"""`qstackctl epr` between two nodes with a scripted link."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from qstack.base.ids import format_qna
+from qstack.cli.qstackctl import main
+from tests.proto.epr.ends import ALICE, BOB
+from tests.sockets.epr_daemon import two_nodes
+
+NEAR, FAR = format_qna(ALICE), format_qna(BOB)
+
+
+async def both(folder: Path, creating: tuple[str, ...], receiving: tuple[str, ...]) -> list[int]:
+    """Exit codes of a command at each node, run at once."""
+    codes: list[int] = []
+
+    async def run(path: Path, words: tuple[str, ...]) -> None:
+        codes.append(await trio.to_thread.run_sync(partial(main, ["--socket", str(path), *words])))
+
+    async with two_nodes(folder) as nodes, trio.open_nursery() as nursery:
+        nursery.start_soon(run, nodes.bob, ("epr", "recv", NEAR, "7", *receiving))
+        nursery.start_soon(run, nodes.alice, ("epr", "create", FAR, "7", *creating))
+    return codes
+
+
+async def test_kept_pairs_are_measured_and_told_one_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await both(tmp_path, ("--number", "3", "--basis", "Z+X"), ("--number", "3")) == [0, 0]
+    told = capsys.readouterr()
+    lines = sorted(line.split() for line in told.out.splitlines())
+    assert [line[0] for line in lines] == ["1", "1", "2", "2", "3", "3"]
+    assert {line[3] for line in lines} == {"Z", "Z+X"}
+    assert f"connected with {FAR}" in told.err
+
+
+async def test_pairs_measured_directly_are_told_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--number", "2", "--directly", "--json")
+    assert await both(tmp_path, (*words, "--random", "XZ"), words) == [0, 0]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(line["sequence"] for line in lines) == [1, 1, 2, 2]
+    assert all(line["outcome"] in (0, 1) and line["basis"] == "Z" for line in lines)
+
+
+async def test_socket_that_is_refused_ends_the_command_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with two_nodes(tmp_path) as nodes:
+        words = ["--socket", str(nodes.alice), "epr", "create", "64512.9", "7"]
+        assert await trio.to_thread.run_sync(main, words) == 1
+    assert "open a unit of kind pairs" in capsys.readouterr().err
