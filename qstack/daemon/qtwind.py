@@ -28,7 +28,7 @@ from qstack.io.entropy import system_seed
 from qstack.io.mqtt import BrokerAddress
 from qstack.io.pages import listen_for_pages, serve_pages
 from qstack.pki.files import common_name
-from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
+from qstack.twin.configuration import TwinConfiguration, TwinLink
 from qstack.twin.machine import Twin
 
 __all__ = ["admission", "main", "make_parser", "make_twin"]
@@ -84,9 +84,7 @@ def make_twin(file: TwinFile) -> Twin:
     """The twin that a file describes."""
     seed = file.chance.seed
     chance = Chance(system_seed(), secret=True) if seed is None else Chance(bytes(seed), secret=False)
-    nodes = {
-        each.qna: TwinNode(device_model(each, each.qubits).communication.model, each.qubits) for each in file.nodes
-    }
+    nodes = {each.qna: device_model(each, each.qubits) for each in file.nodes}
     links = {
         LinkId(each.id): TwinLink((each.ends[0], each.ends[1]), each.station,
                                   link_hardware(each, each.cycle_ns))

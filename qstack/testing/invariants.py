@@ -246,12 +246,11 @@ def check_nodes(record: Record, *, at_rest: bool) -> Iterator[str]:
 
 def check_devices(simulation: Simulation) -> Iterator[str]:
     """Invariant 10 for the devices, and 11 for what is told to operators."""
-    twin: Any = simulation.twin
+    twin = simulation.twin
     if twin.live_pairs:
         yield f"the devices hold {twin.live_pairs} pairs"
-    unresolved = len(list(twin._windows.unresolved()))
-    if unresolved:
-        yield f"the devices wait for {unresolved} windows"
+    if twin.open_windows:
+        yield f"the devices wait for {twin.open_windows} windows or flights"
     for place in simulation.places.values():
         for event in place.events:
             if isinstance(event, Log) and event.severity is Severity.LOCAL:

@@ -25,11 +25,11 @@ from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.unit.admission import ClaimRule
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
-from qstack.quantum.memories import MemoryModel
+from qstack.quantum.memories import DeviceModel, MemoryBank, MemoryModel
 from qstack.quantum.schemes import SingleClick
 from qstack.testing.simulation import Place, Simulation
 from qstack.testing.weather import CALM, Partition, Weather, WeatherReport
-from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
+from qstack.twin.configuration import TwinConfiguration, TwinLink
 from qstack.wire.urn import parse_urn
 
 __all__ = ["DEMO", "LINK_PORT", "SEGMENT", "Topology", "TopologyLink", "TopologyNode", "chain"]
@@ -174,7 +174,7 @@ class Topology:
 
     def twin(self) -> TwinConfiguration:
         """The devices."""
-        nodes = {node.qna: TwinNode(node.memory, self._qubits(node.name)) for node in self.nodes}
+        nodes = {node.qna: DeviceModel(MemoryBank(self._qubits(node.name), node.memory)) for node in self.nodes}
         links = {
             LinkId(number): TwinLink((self.qna(link.ends[0]), self.qna(link.ends[1])), self.qna(link.station),
                                      link.device())

@@ -1,30 +1,18 @@
 """What network a twin stands in for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna, format_qna
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.quantum.hardware import LinkHardware
-from qstack.quantum.memories import MemoryModel
+from qstack.quantum.memories import DeviceModel
 
-__all__ = ["GRACE_NS", "HORIZON_NS", "TwinConfiguration", "TwinLink", "TwinNode"]
+__all__ = ["GRACE_NS", "HORIZON_NS", "TwinConfiguration", "TwinLink"]
 
 GRACE_NS = 500 * MILLISECOND_NS  # TWIN-7: what a busy machine may delay a request beyond its window
 HORIZON_NS = 60 * SECOND_NS  # TWIN-7: longest plan ahead; bounds what a confused clock can do
-
-
-@dataclass(frozen=True, slots=True)
-class TwinNode:
-    """The device of one node: `qubits` memories of one kind. A node that is only a station has none."""
-
-    memory: MemoryModel = field(default_factory=MemoryModel)
-    qubits: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.qubits < 1 << 20:
-            raise LocalMisuse(f"a node has 0..1048575 memories, not {self.qubits}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +39,7 @@ class TwinConfiguration:
     are waited for (TWIN-5.3-3). `horizon_ns`: how far ahead instants may lie (TWIN-4-1). Raises `LocalMisuse`.
     """
 
-    nodes: Mapping[Qna, TwinNode]
+    nodes: Mapping[Qna, DeviceModel]
     links: Mapping[LinkId, TwinLink]
     pace: float = 1.0
     grace_ns: int = GRACE_NS

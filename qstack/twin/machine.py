@@ -13,51 +13,59 @@ Laws
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from qstack.base.chance import Chance
 from qstack.base.errors import WireError
-from qstack.base.ids import Cycle, LinkId, Qna, QubitId
-from qstack.base.pairs import PairKind
-from qstack.base.time import DomainTime
+from qstack.base.ids import Qna, QubitId
 from qstack.quantum.formulas import fidelities
+from qstack.twin.answers import Answers
 from qstack.twin.bank import Bank
-from qstack.twin.configuration import TwinConfiguration, TwinLink
-from qstack.twin.pairs import Pairs
+from qstack.twin.configuration import TwinConfiguration
+from qstack.twin.link_requests import LinkRequests
+from qstack.twin.operations import Done, Operations
 from qstack.twin.statistics import TwinStatistics
-from qstack.twin.window import Ask, Window, WindowBook, WindowName
+from qstack.twin.store import Store
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import (
     FIDELITY_UNIT,
-    PROBABILITY_UNIT,
     VERSION,
     ApplyGates,
     Attach,
     Attached,
     Attempt,
-    AttemptAccepted,
     AwaitHeralds,
-    ClicksCounted,
     CountClicks,
+    FetchOutcomes,
     GatesApplied,
-    Heralds,
+    Initialise,
+    Initialised,
     InspectPair,
     Measure,
     Measured,
+    Move,
+    Moved,
     PairInspected,
-    Refused,
+    Receive,
     Release,
     Released,
     Status,
     Swap,
     Swapped,
+    Transmit,
 )
 from qstack.wire.value import Message, decode_message_untrusted
 
 __all__ = ["Twin"]
 
-_Handler = Callable[[Any, Bank, Any, int], Status]
-"""Acts on a request and answers it, or gives the status with which it is refused."""
+
+class _Act(NamedTuple):
+    """A request that acts on memories: where its items stand, what does them, and what answers in which field."""
+
+    items: str
+    perform: Callable[[Operations, Bank, Any, int], Done]
+    result: Any
+    results: str
 
 
 class Twin:
@@ -67,17 +75,18 @@ class Twin:
     """
 
     def __init__(self, configuration: TwinConfiguration, chance: Chance) -> None:
-        self._configuration = configuration
-        self._chance = chance
+        self._horizon_ns = configuration.horizon_ns
+        self._secret = chance.secret
         self._identity = chance.integer(b"identity", 64)
         self._statistics = TwinStatistics()
-        self._banks = {node: Bank(node, kind) for node, kind in configuration.nodes.items()}
-        self._pairs = Pairs(self._banks, chance.derive(b"outcomes"), self._statistics)
-        self._windows = WindowBook()
+        self._banks = {node: Bank(node, device) for node, device in configuration.nodes.items()}
+        self._store = Store(self._banks, chance.derive(b"outcomes"))
+        self._answers = Answers(configuration.pace, self._statistics)
+        self._operations = Operations(self._store, self._statistics)
+        self._links = LinkRequests(configuration, self._store, self._answers, self._statistics)
         self._served: dict[int, Bank] = {}
         self._operators: set[int] = set()
         self._allowed: dict[int, frozenset[Qna]] = {}
-        self._results: list[tuple[int, Message]] = []
 
     # ---- driven by ----
 
@@ -97,25 +106,19 @@ class Twin:
         elif session in self._operators:
             refusal = self._on_operator(session, message, now_ns)
         elif session in self._served:
-            handler = _HANDLERS.get(type(message))
-            bank = self._served[session]
-            refusal = Status.UNSUPPORTED if handler is None else handler(self, bank, message, now_ns)
+            refusal = self._on_request(self._served[session], message, now_ns)
         else:
             refusal = Status.NOT_ATTACHED
         if refusal is not Status.OK:
-            self._refuse(session, message, refusal, now_ns)
+            self._answers.refuse(session, message, refusal, now_ns)
 
     def handle_deadline(self, now_ns: int) -> None:
-        """Forget windows whose grace is over; tell stations that still wait that a partner is missing."""
-        for window in self._windows.forget(now_ns):
-            if window.counts:
-                self._tell_counts(window, now_ns)
-            if window.heralds is None:
-                self._give_up(window, now_ns)
+        """Forget windows and flights whose grace is over; tell who still waits that a partner is missing."""
+        self._links.handle_deadline(now_ns)
 
     def next_deadline(self) -> int | None:
         """Domain time at which `handle_deadline` has something to do."""
-        return self._windows.next_deadline()
+        return self._links.next_deadline()
 
     def admit_operator(self, session: int) -> None:
         """Let this connection inspect states, for as long as it does not attach as a node."""
@@ -135,8 +138,7 @@ class Twin:
 
     def take_results(self) -> list[tuple[int, Message]]:
         """Results by session, in the order in which they were made."""
-        results, self._results = self._results, []
-        return results
+        return self._answers.take()
 
     # ---- seen by operators ----
 
@@ -152,8 +154,13 @@ class Twin:
 
     @property
     def live_pairs(self) -> int:
-        """Pairs of which at least one half is in a memory."""
-        return self._pairs.live
+        """Pairs, lone qubits and registers of which at least one qubit is in a memory, or on its way to one."""
+        return self._store.engine.live
+
+    @property
+    def open_windows(self) -> int:
+        """Windows that are not resolved, and flights that are not settled."""
+        return self._links.open_windows
 
     # ---- attaching ----
 
@@ -168,17 +175,19 @@ class Twin:
         if self._served.get(session, bank) is not bank:
             return Status.NOT_ALLOWED
         self._detach(bank, now_ns)
-        bank.session, bank.attachments, bank.primitives = session, bank.attachments + 1, 0
+        bank.session = session
+        self._store.attach(bank)
         self._served[session] = bank
         self._operators.discard(session)  # the true fidelity never reaches a node (TWIN-5.8-2)
         attached = Attached(
             request_id=message.request_id,
             identity=self._identity,
-            secret=int(self._chance.secret),
+            secret=int(self._secret),
             qubits=len(bank),
             memories=bank.kinds(),
+            operations=bank.operations(),
         )
-        self._results.append((session, attached))
+        self._answers.put(session, attached)
         return Status.OK
 
     def _detach(self, bank: Bank, now_ns: int) -> None:
@@ -186,169 +195,39 @@ class Twin:
         if bank.session is not None:
             del self._served[bank.session]
             bank.session = None
-        self._pairs.release_all(bank, now_ns)
-        for window in self._windows.unresolved():
-            window.offers.pop(bank.node, None)
-            if window.link.station == bank.node:
-                window.asks.clear()
-                window.counts.clear()
+        self._statistics.released += self._store.release_all(bank, now_ns)
+        self._links.detach(bank)
 
-    # ---- making pairs ----
+    # ---- requests of nodes ----
 
-    def _on_attempt(self, bank: Bank, message: Attempt, now_ns: int) -> Status:
-        link = self._configuration.links.get(message.link)
-        if link is None or bank.node not in link.ends:
-            return Status.UNKNOWN_LINK
-        if message.kind != PairKind.KEEP:
-            return Status.UNSUPPORTED
-        refusal = self._window_refusal(link, message, now_ns)
-        if refusal is Status.OK and message.first_cycle < self._windows.next_cycle(message.link, bank.node):
-            refusal = Status.EARLY
-        if refusal is Status.OK:
-            refusal = bank.may_offer(message.qubits, link.start_ns(message.first_cycle))
-        if refusal is not Status.OK:
-            return refusal
-        window = self._open(link, message)
-        bright = message.bright / PROBABILITY_UNIT if message.bright else None
-        bank.offer(message.qubits, window.name)
-        self._windows.attempt(window, bank.node, message.qubits, bright)
-        self._emit(bank, AttemptAccepted, message, ideal_ns=now_ns, completed_ns=now_ns, now_ns=now_ns)
-        self._resolve(window, now_ns)
-        return Status.OK
+    def _on_request(self, bank: Bank, message: Message, now_ns: int) -> Status:
+        kind = type(message)
+        act = _ACTS.get(kind)
+        if act is not None:
+            return self._act(bank, message, act, now_ns)
+        if kind is Release:
+            return self._act(bank, message, _Act("qubits", self._release, Released, "statuses"), now_ns)
+        ask = _ASKS.get(kind)
+        return Status.UNSUPPORTED if ask is None else ask(self._links, bank, message, now_ns)
 
-    def _on_await(self, bank: Bank, message: AwaitHeralds, now_ns: int) -> Status:
-        link = self._configuration.links.get(message.link)
-        if link is None or bank.node != link.station:
-            return Status.UNKNOWN_LINK
-        refusal = self._window_refusal(link, message, now_ns)
-        if refusal is not Status.OK:
-            return refusal
-        window = self._open(link, message)
+    def _act(self, bank: Bank, message: Any, act: _Act, now_ns: int) -> Status:
+        if message.instant > now_ns + self._horizon_ns:
+            return Status.TOO_FAR
+        results, completed_ns = act.perform(self._operations, bank, getattr(message, act.items), message.instant)
+        self._answers.count_refused(getattr(each, "status", each) for each in results)
         assert bank.session is not None
-        window.asks.append(Ask(bank.session, message.request_id))
-        self._resolve(window, now_ns)
+        self._answers.give(
+            bank.session, act.result, message.request_id, completed_ns=completed_ns, ideal_ns=completed_ns,
+            now_ns=now_ns, **{act.results: tuple(results)},
+        )  # fmt: skip
         return Status.OK
 
-    def _on_count(self, bank: Bank, message: CountClicks, now_ns: int) -> Status:
-        link = self._configuration.links.get(message.link)
-        if link is None or bank.node != link.station:
-            return Status.UNKNOWN_LINK
-        refusal = self._window_refusal(link, message, now_ns)
-        if refusal is Status.OK and not link.hardware.tunable:
-            refusal = Status.UNSUPPORTED
-        if refusal is not Status.OK:
-            return refusal
-        assert bank.session is not None
-        self._open(link, message).counts.append(Ask(bank.session, message.request_id))
-        return Status.OK
-
-    def _window_refusal(self, link: TwinLink, message: Attempt | AwaitHeralds | CountClicks, now_ns: int) -> Status:
-        end_ns = link.start_ns(message.first_cycle + message.cycles)
-        if message.cycles == 0:
-            return Status.UNSUPPORTED
-        if end_ns + self._configuration.grace_ns <= now_ns:
-            return Status.LATE
-        if end_ns > now_ns + self._configuration.horizon_ns:
-            return Status.TOO_FAR
-        if self._windows.find(_name(message)) is None and self._windows.full(message.link):
-            return Status.NO_ROOM
-        return Status.OK
-
-    def _open(self, link: TwinLink, message: Attempt | AwaitHeralds | CountClicks) -> Window:
-        end_ns = link.start_ns(message.first_cycle + message.cycles)
-        return self._windows.open(_name(message), link, end_ns + self._configuration.grace_ns)
-
-    def _resolve(self, window: Window, now_ns: int) -> None:
-        """Let the attempts happen once both are known and the station listens; answer whoever listens."""
-        if window.complete:
-            window.heralds = self._pairs.resolve(window)
-        if window.heralds is not None:
-            ideal_ns = window.end_ns + window.link.hardware.at(None, window.end_ns).herald_delay_ns
-            self._answer_asks(window, Status.OK, window.end_ns, ideal_ns, now_ns)
-
-    def _give_up(self, window: Window, now_ns: int) -> None:
-        self._statistics.unmatched += not window.counts
-        for end, qubits in window.offers.items():
-            for qubit in qubits:
-                if qubit is not None:
-                    self._banks[end].vacate(qubit, window.end_ns)
-        self._answer_asks(window, Status.NO_PARTNER, window.end_ns, now_ns, now_ns)
-
-    def _answer_asks(self, window: Window, status: Status, completed_ns: int, ideal_ns: int, now_ns: int) -> None:
-        for ask in window.asks:
-            heralds = Heralds(
-                request_id=ask.request_id,
-                status=status,
-                completed_at=DomainTime(completed_ns),
-                deliver_at=self._deliver_at(ideal_ns, now_ns),
-                link=window.name.link,
-                first_cycle=window.name.first_cycle,
-                cycles=window.name.cycles,
-                attempted=window.attempted,
-                heralds=window.heralds or (),
-            )
-            self._results.append((ask.session, heralds))
-        window.asks.clear()
-
-    def _tell_counts(self, window: Window, now_ns: int) -> None:
-        """Who attempts is only known when nobody can attempt any more (TWIN-5.13-2)."""
-        clicks, arrival_ns = self._pairs.count(window)
-        for ask in window.counts:
-            counted = ClicksCounted(
-                request_id=ask.request_id,
-                completed_at=DomainTime(window.end_ns),
-                deliver_at=DomainTime(now_ns),
-                attempted=window.attempted,
-                clicks=clicks,
-                arrival_ns=arrival_ns,
-            )
-            self._results.append((ask.session, counted))
-
-    # ---- acting on qubits ----
-
-    def _on_swap(self, bank: Bank, message: Swap, now_ns: int) -> Status:
-        if self._too_far(message.instant, now_ns):
-            return Status.TOO_FAR
-        outcomes = tuple(self._pairs.swap(bank, message.couples, message.instant))
-        self._count_refusals([outcome.status for outcome in outcomes])
-        self._emit_done(bank, Swapped, message, now_ns, outcomes=outcomes)
-        return Status.OK
-
-    def _on_measure(self, bank: Bank, message: Measure, now_ns: int) -> Status:
-        if self._too_far(message.instant, now_ns):
-            return Status.TOO_FAR
-        outcomes = tuple(self._pairs.measure(bank, message.measurements, message.instant))
-        self._count_refusals([outcome.status for outcome in outcomes])
-        self._emit_done(bank, Measured, message, now_ns, outcomes=outcomes)
-        return Status.OK
-
-    def _on_gates(self, bank: Bank, message: ApplyGates, now_ns: int) -> Status:
-        if self._too_far(message.instant, now_ns):
-            return Status.TOO_FAR
-        statuses = tuple(self._pairs.apply(bank, message.gates, message.instant))
-        self._count_refusals(statuses)
-        self._emit_done(bank, GatesApplied, message, now_ns, statuses=statuses)
-        return Status.OK
-
-    def _on_release(self, bank: Bank, message: Release, now_ns: int) -> Status:
-        if self._too_far(message.instant, now_ns):
-            return Status.TOO_FAR
-        statuses = tuple(self._release(bank, qubit, message.instant) for qubit in message.qubits)
-        self._count_refusals(statuses)
-        self._emit_done(bank, Released, message, now_ns, statuses=statuses)
-        return Status.OK
-
-    def _release(self, bank: Bank, qubit: QubitId, instant_ns: int) -> Status:
-        memory = bank.memory(qubit)
-        if memory is None or memory.offered is None:
-            return self._pairs.release(bank, qubit, instant_ns)
-        window = self._windows.find(memory.offered)
-        assert window is not None, "a memory is offered to a window that is forgotten"
-        offers = window.offers[bank.node]
-        offers[offers.index(qubit)] = None
-        # Its light is on the way until the window ends: no other window may use it before.
-        bank.vacate(qubit, max(instant_ns, window.end_ns))
-        return Status.OK
+    def _release(self, operations: Operations, bank: Bank, qubits: tuple[QubitId, ...], instant_ns: int) -> Done:
+        """Empty memories, whatever they are: what they wait for is withdrawn."""
+        return Done([
+            Status.OK if self._links.withdraw(bank, qubit, instant_ns) else operations.release(bank, qubit, instant_ns)
+            for qubit in qubits
+        ], instant_ns)  # fmt: skip
 
     # ---- operators ----
 
@@ -361,80 +240,38 @@ class Twin:
         handle = bank.filled(message.qubit)
         if isinstance(handle, Status):
             return handle
-        seen = self._pairs.inspect(handle, now_ns)
-        node, qubit = seen.partner or (Qna(0), QubitId(0))
-        # Rounding of a sum of four can leave a fidelity some 1e-16 outside 0..1.
-        told = tuple(min(FIDELITY_UNIT, max(0, round(f * FIDELITY_UNIT))) for f in fidelities(seen.state))
-        inspected = PairInspected(
-            request_id=message.request_id,
-            completed_at=DomainTime(now_ns),
-            deliver_at=DomainTime(now_ns),
-            alone=int(seen.partner is None),
-            partner_node=node,
-            partner_qubit=qubit,
+        engine = self._store.engine
+        companions = engine.companions(handle)
+        told: tuple[int, ...] = ()
+        if len(companions) <= 2:
+            state = engine.inspect_pair(handle, now_ns)
+            assert state is not None, "a memory holds a stale handle"
+            # Rounding of a sum of four can leave a fidelity some 1e-16 outside 0..1.
+            told = tuple(min(FIDELITY_UNIT, max(0, round(f * FIDELITY_UNIT))) for f in fidelities(state))
+        node, qubit = self._store.where(engine.partner(handle)) or (Qna(0), QubitId(0))
+        others = [self._store.where(each) for each in companions if each != handle]
+        self._answers.give(
+            session, PairInspected, message.request_id, completed_ns=now_ns, ideal_ns=now_ns, now_ns=now_ns,
+            alone=int(not any(others)), qubits=len(companions), partner_node=node, partner_qubit=qubit,
             fidelities=told,
-        )
-        self._results.append((session, inspected))
+        )  # fmt: skip
         return Status.OK
 
-    def _on_inspect(self, bank: Bank, message: InspectPair, now_ns: int) -> Status:
-        del bank, message, now_ns
-        return Status.NOT_ALLOWED
 
-    # ---- answering ----
+_ACTS: dict[type[Message], _Act] = {
+    Initialise: _Act("qubits", Operations.initialise, Initialised, "statuses"),
+    ApplyGates: _Act("gates", Operations.apply, GatesApplied, "statuses"),
+    Move: _Act("moves", Operations.move, Moved, "statuses"),
+    Swap: _Act("couples", Operations.swap, Swapped, "outcomes"),
+    Measure: _Act("measurements", Operations.measure, Measured, "outcomes"),
+}
 
-    def _too_far(self, instant_ns: int, now_ns: int) -> bool:
-        return instant_ns > now_ns + self._configuration.horizon_ns
-
-    def _deliver_at(self, ideal_ns: int, now_ns: int) -> DomainTime:
-        """When a result may be known, at the twin's pace (TWIN-4-5)."""
-        self._statistics.note_delivery(ideal_ns, now_ns)
-        ahead_ns = ideal_ns - now_ns
-        if ahead_ns <= 0 or self._configuration.pace == 1.0:
-            return DomainTime(ideal_ns)
-        return DomainTime(now_ns + round(ahead_ns * self._configuration.pace))
-
-    def _emit(
-        self,
-        bank: Bank,
-        kind: Any,
-        request: Any,
-        *,
-        ideal_ns: int,
-        completed_ns: int,
-        now_ns: int,
-        **values: Any,
-    ) -> None:
-        assert bank.session is not None
-        deliver_at = self._deliver_at(ideal_ns, now_ns)
-        result = kind(request_id=request.request_id, completed_at=completed_ns, deliver_at=deliver_at, **values)
-        self._results.append((bank.session, result))
-
-    def _emit_done(self, bank: Bank, kind: Any, request: Any, now_ns: int, **values: Any) -> None:
-        """Answer a primitive that takes no time: complete, and known, at its instant."""
-        self._emit(bank, kind, request, ideal_ns=request.instant, completed_ns=request.instant, now_ns=now_ns, **values)
-
-    def _refuse(self, session: int, message: Any, status: Status, now_ns: int) -> None:
-        self._statistics.refused += 1
-        now = DomainTime(now_ns)
-        refused = Refused(request_id=message.request_id, status=status, completed_at=now, deliver_at=now)
-        self._results.append((session, refused))
-
-    def _count_refusals(self, statuses: list[int] | tuple[int, ...]) -> None:
-        self._statistics.refused += sum(status not in (Status.OK, Status.EMPTY) for status in statuses)
-
-
-def _name(message: Attempt | AwaitHeralds | CountClicks) -> WindowName:
-    return WindowName(LinkId(message.link), Cycle(message.first_cycle), message.cycles)
-
-
-_HANDLERS: dict[type[Message], _Handler] = {
-    Attempt: Twin._on_attempt,
-    AwaitHeralds: Twin._on_await,
-    CountClicks: Twin._on_count,
-    Swap: Twin._on_swap,
-    Measure: Twin._on_measure,
-    ApplyGates: Twin._on_gates,
-    Release: Twin._on_release,
-    InspectPair: Twin._on_inspect,
+_ASKS: dict[type[Message], Callable[[LinkRequests, Bank, Any, int], Status]] = {
+    Attempt: LinkRequests.attempt,
+    AwaitHeralds: LinkRequests.await_heralds,
+    CountClicks: LinkRequests.count_clicks,
+    FetchOutcomes: LinkRequests.fetch,
+    Transmit: LinkRequests.transmit,
+    Receive: LinkRequests.receive,
+    InspectPair: lambda links, bank, message, now_ns: Status.NOT_ALLOWED,
 }

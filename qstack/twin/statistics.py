@@ -7,13 +7,18 @@ __all__ = ["TwinStatistics"]
 
 @dataclass(slots=True)
 class TwinStatistics:
-    """Counters since the start. Pairs: `created`, `swapped`; qubits: `measured`, `turned` (by gates), `released`."""
+    """Counters since the start. Pairs: `created`, `swapped` (Bell measurements); qubits: `initialised`, `moved`,
+    `measured`, `turned` (gates), `released`, `transmitted`, and of these `lost`."""
 
     created: int = 0
+    initialised: int = 0
+    moved: int = 0
     swapped: int = 0
     measured: int = 0
     turned: int = 0
     released: int = 0
+    transmitted: int = 0
+    lost: int = 0
     windows: int = 0  # resolved, with or without a success
     unmatched: int = 0  # over without both attempts and a listening station
     refused: int = 0  # whole requests and items

@@ -1,7 +1,8 @@
-"""Windows of attempts: who has attempted, who waits for heralds, and until when it matters (TWIN-5.2, TWIN-5.3).
+"""Windows of a link's cycles: who has attempted, who waits for heralds, and until when it matters (TWIN-5.2, TWIN-5.3).
 
 A window is named by link, first cycle and count; both ends and the station must name the same. It is *open* until it
-is resolved into successes, and forgotten a grace after its end, resolved or not.
+is resolved into successes, and forgotten a grace after its end, resolved or not. The cycles of a link are used once by
+each end, be it for attempts or for flights (`next_cycle`).
 """
 
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from qstack.base.ids import Cycle, LinkId, Qna, QubitId
+from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind, Rotation
 from qstack.twin.configuration import TwinLink
-from qstack.wire.twin import Herald, LinkEnd
+from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Herald, LinkEnd
 
-__all__ = ["MAXIMUM_WINDOWS", "Ask", "Window", "WindowBook", "WindowName"]
+__all__ = ["MAXIMUM_WINDOWS", "Ask", "Offer", "Window", "WindowBook", "WindowName"]
 
 MAXIMUM_WINDOWS = 4_096
 """Windows of one link at a time, so that a station cannot ask without bound for what nobody attempts."""
@@ -35,16 +37,38 @@ class Ask(NamedTuple):
 
 
 @dataclass(slots=True)
-class Window:
-    """One window. `offers`: memories by end, None where one was thrown away; `bright`: population of the bright state
-    by end, None for the link's own. `asks` are for heralds, which are None until resolved, `counts` for clicks.
+class Offer:
+    """What an end does in a window: keeps in `qubits` (None where one was thrown away), or measures.
+
+    `bright`: population of the bright state, None for the link's own. `most`: successes after which attempts end.
     """
+
+    qubits: list[QubitId | None]
+    bright: float | None
+    kind: PairKind
+    most: int
+    choice: BasisChoice = BasisChoice.NONE
+    rotation: Rotation = NO_ROTATION
+
+    @classmethod
+    def of(cls, message: Attempt, bright: float | None) -> "Offer":
+        """What a request says; its kind and choice are such that there are."""
+        kind = PairKind(message.kind)
+        most = message.most or MAXIMUM_ITEMS
+        return cls(
+            list(message.qubits), bright, kind, min(most, len(message.qubits)) if kind is PairKind.KEEP else most,
+            BasisChoice(message.choice), Rotation(message.x1, message.y, message.x2),
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Window:
+    """One window. `offers`: by end; `asks` are for heralds, which are None until resolved, `counts` for clicks."""
 
     name: WindowName
     link: TwinLink
     forget_ns: int
-    offers: dict[Qna, list[QubitId | None]] = field(default_factory=dict)
-    bright: dict[Qna, float | None] = field(default_factory=dict)
+    offers: dict[Qna, Offer] = field(default_factory=dict)
     asks: list[Ask] = field(default_factory=list)
     counts: list[Ask] = field(default_factory=list)
     heralds: tuple[Herald, ...] | None = None
@@ -78,8 +102,12 @@ class WindowBook:
         self._next_cycle: dict[tuple[LinkId, Qna], int] = {}
 
     def next_cycle(self, link: LinkId, end: Qna) -> int:
-        """First cycle that an end has not attempted yet (TWIN-5.2-2). Outlives attachments: a cycle happens once."""
+        """First cycle that an end has not used yet (TWIN-5.2-2). Outlives attachments: a cycle happens once."""
         return self._next_cycle.get((link, end), 0)
+
+    def use(self, name: WindowName, end: Qna) -> None:
+        """An end uses the cycles of a window."""
+        self._next_cycle[name.link, end] = name.first_cycle + name.cycles
 
     def find(self, name: WindowName) -> Window | None:
         """A window that is not forgotten."""
@@ -98,11 +126,17 @@ class WindowBook:
             heappush(self._deadlines, (forget_ns, name))
         return window
 
-    def attempt(self, window: Window, end: Qna, qubits: tuple[QubitId, ...], bright: float | None) -> None:
+    def attempt(self, window: Window, end: Qna, offer: Offer) -> None:
         """Note that an end attempts."""
-        window.offers[end] = list(qubits)
-        window.bright[end] = bright
-        self._next_cycle[window.name.link, end] = window.name.first_cycle + window.name.cycles
+        window.offers[end] = offer
+        self.use(window.name, end)
+
+    def measures(self, link: LinkId, first_cycle: Cycle, end: Qna) -> bool:
+        """Whether an end has measured in a window that begins there and is not resolved yet."""
+        return any(
+            each.name.link == link and each.name.first_cycle == first_cycle and end in each.offers
+            and each.offers[end].kind is PairKind.MEASURE for each in self.unresolved()
+        )  # fmt: skip
 
     def unresolved(self) -> Iterator[Window]:
         """Windows that may still be filled."""

@@ -105,6 +105,8 @@ class Operation(IntEnum):
     MEASURE = 3
     BELL_MEASURE = 4
     MOVE = 5
+    STORAGE_INITIALISE = 6  # where storage memories differ from communication memories
+    STORAGE_ONE_QUBIT = 7
 
 
 def request_id(protocol: int, counter: int) -> int:

@@ -27,12 +27,11 @@ from qstack.quantum import (
 )
 from qstack.quantum import schemes as quantum_schemes
 from qstack.quantum.memories import MemoryModel
-from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
+from qstack.twin.configuration import TwinConfiguration, TwinLink
 
 SAID_ELSEWHERE = {
     LinkConfiguration: {"link": "id", "handling": "memories"},
     MemoryModel: {"readout": "readout_error"},
-    TwinNode: {"memory": "t1_ns"},
     TwinLink: {"hardware": "model"},
     TwinConfiguration: {"nodes": "pace", "links": "pace"},
 }
@@ -55,7 +54,7 @@ KEYS_ELSEWHERE: dict[Any, str] = {  # of the link itself, of its model, of the c
     ("settable", "section"),
     [
         (LinkConfiguration, node.Link), (StationConfiguration, node.Station), (MemoryModel, devices.Memory),
-        (TwinNode, twin.TwinNode), (TwinLink, twin.TwinLink), (TwinConfiguration, twin.Pace),
+        (TwinLink, twin.TwinLink), (TwinConfiguration, twin.Pace),
     ],
 )  # fmt: skip
 def test_field_of_a_configuration_has_a_key(settable: Any, section: type[msgspec.Struct]) -> None:

@@ -5,8 +5,8 @@ from qstack.base.ids import Cycle, LinkId, QubitId, make_qna
 from qstack.base.units import SECOND_NS
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
-from qstack.quantum.memories import MemoryModel
-from qstack.twin.configuration import TwinConfiguration, TwinLink, TwinNode
+from qstack.quantum.memories import DeviceModel, GateSet, MemoryBank, MemoryModel
+from qstack.twin.configuration import TwinConfiguration, TwinLink
 from qstack.twin.machine import Twin
 from qstack.wire.twin import (
     Attach,
@@ -30,13 +30,18 @@ OPERATOR = 99
 SESSION = {ALICE: 1, REPEATER: 2, BOB: 3}
 
 
-def configuration(memory=None, qubits=8, **options):
+def device(memory=None, qubits=8, **parts):
+    """The device of a node: communication memories of one kind, and whatever else."""
+    return DeviceModel(MemoryBank(qubits, memory or MemoryModel()), **parts)
+
+
+def configuration(memory=None, qubits=8, gates=None, storage=None, **options):
     """Alice - repeater - Bob; the repeater is the station of both links, as an end may be."""
-    memory = memory or MemoryModel()
     model = options.pop("model", None) or LinkModel.werner(cycle_ns=CYCLE_NS, arm_delays_ns=(50_000, 75_000))
     hardware = options.pop("hardware", None) or LinkHardware.fixed(model)
+    parts = {"gates": gates or GateSet(), "storage": storage or MemoryBank()}
     return TwinConfiguration(
-        nodes={node: TwinNode(memory, qubits) for node in (ALICE, REPEATER, BOB)},
+        nodes={node: device(memory, qubits, **parts) for node in (ALICE, REPEATER, BOB)},
         links={
             WEST: TwinLink((ALICE, REPEATER), REPEATER, hardware),
             EAST: TwinLink((REPEATER, BOB), REPEATER, hardware),

@@ -9,7 +9,7 @@ from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import MemoryModel
-from qstack.twin.configuration import GRACE_NS, HORIZON_NS, TwinConfiguration, TwinLink, TwinNode
+from qstack.twin.configuration import GRACE_NS, HORIZON_NS, TwinConfiguration, TwinLink
 from qstack.twin.window import MAXIMUM_WINDOWS
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import (
@@ -41,6 +41,7 @@ from tests.twin.network import (
     WEST,
     Network,
     configuration,
+    device,
 )
 
 WINDOW_END = START + 100 * CYCLE_NS
@@ -319,12 +320,15 @@ def test_twin_swap_refuses_each_item_on_its_own():
     ]  # fmt: skip
 
 
-def test_twin_swap_of_both_halves_of_one_pair_is_refused():
+def test_twin_bell_measurement_of_both_halves_of_one_pair_tells_in_which_state_it_is():
     net = Network()
-    net.make(EAST, [2, 3], [0, 1])
-    net.swap([(0, 1)], LATER, node=BOB)  # the repeater now holds both halves of what is left
-    assert net.swap([(2, 3)], LATER).outcomes[0].status == Status.UNSUPPORTED
-    assert net.inspect(REPEATER, 2).partner_qubit == 3
+    first, second = net.make(EAST, [2, 3], [0, 1])
+    [ours] = net.swap([(0, 1)], LATER, node=BOB).outcomes  # the repeater now holds both halves of what is left
+    [found] = net.swap([(2, 3)], LATER).outcomes
+    assert found.status == Status.OK
+    assert found.bell_index == first.bell_index ^ second.bell_index ^ ours.bell_index
+    assert net.twin.live_pairs == 0
+    assert net.swap([(2, 3)], LATER).outcomes[0].status == Status.EMPTY
 
 
 def test_twin_measured_memory_is_empty_and_may_be_offered_again():
@@ -459,12 +463,11 @@ def test_twin_result_sent_as_a_request_is_unsupported():
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda: TwinNode(qubits=-1),
         lambda: configuration(pace=-1.0),
         lambda: configuration(horizon_ns=0),
         lambda: TwinConfiguration({}, {WEST: TwinLink((ALICE, BOB), ALICE, ANY_LINK)}),
         lambda: TwinConfiguration(
-            {ALICE: TwinNode()}, {WEST: TwinLink((ALICE, ALICE), ALICE, ANY_LINK)}
+            {ALICE: device()}, {WEST: TwinLink((ALICE, ALICE), ALICE, ANY_LINK)}
         ),
     ],
 )
