@@ -29,11 +29,14 @@ def open_socket(core: ClientCore, remote: Qna, purpose: int) -> Verb[SocketView]
 
 
 def connected(core: ClientCore, socket: SocketView) -> Verb[int]:
-    """Wait until an application holds the purpose at the other end. Returns the number of the connection."""
-    while not socket.connection:
+    """Wait until an application holds the purpose at the other end. Returns the number of the connection.
+
+    One that came, sent pairs and has gone again counts for as long as these are not taken.
+    """
+    while not socket.connection and not any(socket.incoming.values()):
         _check(core, socket)
         yield
-    return socket.connection
+    return socket.last
 
 
 def create(core: ClientCore, socket: SocketView, wanted: CreateTerms, fixed: Basis | None = None) -> Verb[RequestView]:
@@ -78,7 +81,8 @@ def receive_all(core: ClientCore, socket: SocketView, kind: PairKind, number: in
     """Wait for `number` pairs that the other end asks for, and take them. Raises `RemoteClosed`, `EprRequestFailed`."""
     if number < 1:
         raise LocalMisuse(f"number {number}: receive at least one pair")
-    queue, meant = socket.incoming[kind], socket.connection or socket.last + 1
+    queue = socket.incoming[kind]
+    meant = socket.connection or socket.last + (not queue)  # what has come without the rest is of the last one
     while len(queue) < number:
         _check_remote(core, socket, meant)
         yield

@@ -193,6 +193,20 @@ async def test_other_end_that_closes_ends_what_waits_for_it(tmp_path: Path) -> N
         nursery.cancel_scope.cancel()
 
 
+async def test_pairs_of_one_who_has_gone_already_are_received(tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as nodes, qs.open_node(nodes.bob) as bob:
+        theirs = await bob.open_epr_socket(NEAR, PURPOSE)
+        async with qs.open_node(nodes.alice) as alice, await alice.open_epr_socket(FAR, PURPOSE) as ours:
+            await ours.measure_all(await ours.create_keep(2))
+        while nodes.ends.machines[BOB].describe().sockets[0].state != "waiting":
+            await trio.sleep(0.001)
+        assert await theirs.wait_connected() == 1
+        assert not theirs.is_connected
+        with pytest.raises(qs.RemoteClosed):
+            await theirs.recv_keep(3)
+        assert [qubit.is_held for qubit in await theirs.recv_keep(2)] == [True, True]
+
+
 async def test_request_that_fails_holds_what_came_before(tmp_path: Path) -> None:
     ends = Ends(serving=False)
     async with two_nodes(tmp_path, ends) as nodes, trio.open_nursery() as nursery:
