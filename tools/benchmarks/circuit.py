@@ -7,6 +7,7 @@ what acts on the density matrix: Kraus operators, unitaries, projectors, partial
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from math import exp, pi, sqrt
@@ -89,7 +90,9 @@ def theirs(qutip: Any) -> Callable[[], Any]:
 
 def circuit() -> Comparison:
     """Against QuTiP's density matrices."""
-    import qutip  # noqa: PLC0415  (a peer, slow to import)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses matplotlib, which nothing here needs
+        import qutip  # noqa: PLC0415  (a peer, slow to import)
 
     act = theirs(qutip)
     expected = reference.correlations(act().full()).ravel()

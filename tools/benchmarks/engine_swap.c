@@ -1,13 +1,15 @@
 /* The plain loop that engine.swap/c compares with: decohere two halves, draw a Bell outcome, contract, write.
  *
- * Same slots, same qubit entries, same order of access, same exponentials and same contraction as the engine's, and none
- * of its promises: no handles checked, no instants refused, no halves re-linked, nothing given back. Pairs are taken to
+ * Same slots and qubit entries, on huge pages too, same order of access, same exponentials and same contraction as the
+ * engine's, and none of its promises: no handles checked, no instants refused, no halves re-linked, nothing given back. Pairs are taken to
  * be measured at their half 1 (first) and half 0 (second), so no strides are chosen at run time.
  */
+#define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct qubit { int64_t touched_ns; uint32_t generation, holder, partner; uint16_t kind; uint8_t side, flags; uint64_t reserved; };
 struct kind { double relaxing, dephasing, rest; };
@@ -16,8 +18,14 @@ static const double signs[4][4] = {{1, 1, -1, 1}, {1, -1, 1, 1}, {1, 1, 1, -1}, 
 
 void *allocate(size_t octets)
 {
+    const size_t huge_page = 1 << 21;
     void *block = NULL;
-    return posix_memalign(&block, 128, octets) ? NULL : block;
+    int large = octets >= 2 * huge_page;
+    if (posix_memalign(&block, large ? huge_page : 128, octets))
+        return NULL;
+    if (large)
+        madvise(block, octets, MADV_HUGEPAGE);
+    return block;
 }
 
 void swap(double *pairs, const struct qubit *qubits, const struct kind *kinds, const uint32_t *firsts,
