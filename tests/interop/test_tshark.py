@@ -386,7 +386,8 @@ def bare_header(protocol: int, behind: int, options: bytes = b"") -> bytes:
 
 def vector_datagrams() -> Iterator[tuple[Vector, bytes, list[Shown]]]:
     """Every vector that can cross UDP, in a datagram, and what is to be seen of it."""
-    hosts = {v.cls.PROTOCOL: v.octets for v in vectors() if issubclass(v.cls, Message) and not v.value.options}
+    messages = [v for v in vectors() if issubclass(v.cls, Message) and v.cls.PROTOCOL < 64]
+    hosts = {v.cls.PROTOCOL: v.octets for v in messages if not v.value.options}
     for vector in vectors():
         cls, value, octets = vector.cls, vector.value, vector.octets
         if issubclass(cls, Message) and cls.PROTOCOL < 64:
