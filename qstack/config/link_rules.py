@@ -107,8 +107,7 @@ def check_cutoff(links: tuple[Link, ...], tuning: Mapping[str, Mapping[str, Any]
 
 
 def check_memories(links: tuple[Link, ...]) -> Iterator[Problem]:
-    """Each memory serves one link, and there are as many as a device can have."""
-    taken: dict[int, str] = {}
+    """Memories exist, and there are as many as a device can have. Links may name the same ones."""
     total = 0
     for n, link in enumerate(links):
         path = f"$.link[{n}].memories"
@@ -118,14 +117,14 @@ def check_memories(links: tuple[Link, ...]) -> Iterator[Problem]:
         if not 1 <= count <= 0xFFFF:
             yield Problem(path, shown(link.memories), f"gives the link {count} memories", "a link has 1 to 65535")
         for number in numbers:
-            yield from _check_memory(path, number, numbers, taken)
+            yield from _check_memory(path, number, numbers)
     if total > MAXIMUM_MEMORIES:
         remedy = f"give them {MAXIMUM_MEMORIES} at most"
         yield Problem("$.link", shown(total), "memories are more than a device has", remedy)
 
 
-def _check_memory(path: str, number: int, numbers: tuple[int, ...], taken: dict[int, str]) -> Iterator[Problem]:
+def _check_memory(path: str, number: int, numbers: tuple[int, ...]) -> Iterator[Problem]:
     if not 0 <= number < MAXIMUM_MEMORIES:
         yield Problem(path, shown(number), "is no memory's number", f"they go from 0 to {MAXIMUM_MEMORIES - 1}")
-    elif taken.setdefault(number, path) != path or numbers.count(number) > 1:
-        yield Problem(path, shown(number), f"is used already by {taken[number]}", "a memory serves one link, once")
+    elif numbers.count(number) > 1:
+        yield Problem(path, shown(number), "is named twice", "list each memory of a link once")

@@ -138,7 +138,7 @@ class Link(Section):
     neighbour: Annotated[Qna, about("node at the other end", "64512.2")]
     stations: Annotated[tuple[Address, ...], about("nodes whose device may herald, best first; an end may be one",
                                                    ["64512.2"], min_length=1, max_length=MAXIMUM_STATIONS)]  # fmt: skip
-    memories: Annotated[Memories, about("number of this node's memories on the link, or a list of their numbers", 32)]
+    memories: Annotated[Memories, about("how many memories of this node, or their numbers; links may share some", 32)]
     cycle_ns: Annotated[int, about("length of an attempt cycle in ns", 10_000, ge=1)] = 10_000
     slot_cycles: Annotated[int, about("cycles of a slot, in which there is at most one window", 1_000, ge=1,
                                       le=(1 << 32) - 1)] = 1_000  # fmt: skip

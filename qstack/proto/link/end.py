@@ -13,7 +13,7 @@ from qstack.proto.link.asking import Asking
 from qstack.proto.link.calibrating import Calibrator
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.handling import EndHandling, handling_from_wire, handling_to_wire
-from qstack.proto.link.memory import MemoryPool, Place
+from qstack.proto.link.memory import MemoryBank, Place
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan
 from qstack.proto.link.planner import Planner
@@ -95,11 +95,12 @@ class LinkEnd:
     """One end of one link. `tell_station` brings a message to its station, be it this node."""
 
     def __init__(
-        self, configuration: LinkConfiguration, around: Surroundings, tell_station: Callable[[ToStation], None]
-    ) -> None:
+        self, configuration: LinkConfiguration, around: Surroundings, bank: MemoryBank,
+        tell_station: Callable[[ToStation], None],
+    ) -> None:  # fmt: skip
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
-        self.pool = MemoryPool(configuration.memories)
+        self.pool = bank.pool(configuration.memories)
         self.queue = RequestQueue(around.parameters.queued_requests)
         self.unit = EstimationUnit(configuration.believed, configuration.handling, around.parameters.estimation,
                                    is_lower=self.is_master, slot_cycles=configuration.slot_cycles)  # fmt: skip

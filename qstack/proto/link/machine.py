@@ -32,6 +32,7 @@ from qstack.base.services import (
 from qstack.base.time import Instant, Timescale
 from qstack.proto.link.calibrating import ClickCounter
 from qstack.proto.link.end import LinkDescription, LinkEnd, ToStation
+from qstack.proto.link.memory import MemoryBank
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.proto.link.station import Station, StationDescription
 from qstack.proto.link.surroundings import Surroundings
@@ -76,7 +77,7 @@ class MemoryDescription:
 
 
 class LinkMachine:
-    """The link layer of the node `own`. One link to a neighbour; a memory belongs to one link."""
+    """The link layer of the node `own`. One link to a neighbour; links may share memories."""
 
     def __init__(
         self, own: Qna, parameters: LinkParameters, chance: Chance, *, timescale: Callable[[], Timescale],
@@ -84,15 +85,15 @@ class LinkMachine:
     ) -> None:  # fmt: skip
         self.own = own
         self._around = Surroundings(own, parameters, timescale, chance)
-        self._ends = {link.link: LinkEnd(link, self._around, self._tell_station) for link in links}
+        bank = self._bank = MemoryBank()
+        self._ends = {link.link: LinkEnd(link, self._around, bank, self._tell_station) for link in links}
         self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
         self._counters = {link.link: ClickCounter(link, self._around, self._tell_end) for link in stations}
         self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
-        self._by_qubit = {qubit: end for end in self._ends.values() for qubit in end.configuration.memories}
+        self._by_pool = {id(end.pool): end for end in self._ends.values()}
         self._touched: dict[LinkId, LinkEnd] = {}
-        memories = sum(len(end.configuration.memories) for end in self._ends.values())
-        if len(self._by_neighbour) < len(self._ends) or len(self._by_qubit) < memories:
-            raise LocalMisuse("two links lead to one neighbour, or share a memory")
+        if len(self._by_neighbour) < len(self._ends):
+            raise LocalMisuse("two links lead to one neighbour")
 
     # --- driven by the node --------------------------------------------------------------------------------------
 
@@ -225,6 +226,9 @@ class LinkMachine:
     def take_effects(self) -> list[Any]:
         """What is to be done, in order. Links that something happened to plan, or advertise, once a turn."""
         touched, self._touched = self._touched, {}
+        for end in list(touched.values()):  # what one link gives back, others may have waited for
+            for other in (self._by_pool[id(pool)] for pool in end.pool.sharers):
+                touched[other.configuration.link] = other
         for end in touched.values():
             end.finish_turn()
         taken, self._around.effects[:] = list(self._around.effects), []
@@ -242,7 +246,7 @@ class LinkMachine:
         return tuple(
             MemoryDescription(each.qubit, end.configuration.link, end.configuration.neighbour, each.place.value,
                               Label(max(0, each.label)), each.sequence)
-            for end in self._ends.values() for each in end.pool
+            for end in self._ends.values() for each in end.pool if each.user in (None, end.pool)
         )  # fmt: skip
 
     # --- small print ---------------------------------------------------------------------------------------------
@@ -283,7 +287,7 @@ class LinkMachine:
     def _give_back(self, freed: QubitsFreed) -> None:
         by_end: dict[LinkId, list[QubitId]] = {}
         for qubit in freed.qubits:
-            end = self._by_qubit.get(qubit)
+            end = self._by_pool.get(id(self._bank.user(qubit)))
             if end is None:
                 self._around.count("stray_frees")
             else:

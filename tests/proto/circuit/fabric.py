@@ -112,14 +112,14 @@ class Place:
 
 class Fabric:
     """A row of nodes. `stations`: for each link the QNA of its station (default: the left end). `links_only`: what
-    links tell is kept for the test, and no circuit hears it."""
+    links tell is kept for the test, and no circuit hears it. `shared`: a node's links share their memories."""
 
     def __init__(
         self, qnas: list[Qna], seed: bytes = b"fabric", *, memories: int = 8, stations: list[Qna] | None = None,
         loss: float = 0.0, duplication: float = 0.0, delay_ns: tuple[int, int] = (200_000, 400_000),
         probability: float = 1.0, swap_failures: float = 0.0, link: LinkParameters | None = None,
         circuit: CircuitParameters | None = None, fidelity: float = 1.0, slot_cycles: int = 1_000,
-        links_only: bool = False,
+        links_only: bool = False, shared: bool = False,
     ) -> None:  # fmt: skip
         self.chance = Chance(seed)
         self.links_only = links_only
@@ -148,7 +148,7 @@ class Fabric:
                 if own in pair:
                     other = pair[pair[0] == own]
                     qubits = tuple(QubitId(q) for q in range(first, first + memories))
-                    first += memories
+                    first += 0 if shared else memories
                     configurations.append(LinkConfiguration(
                         link=LinkId(link_id), neighbour=other, stations=(where[link_id - 1],), memories=qubits,
                         success_probability=probability, fidelity=fidelity, slot_cycles=slot_cycles,

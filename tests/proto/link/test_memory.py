@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from qstack.base.ids import Label, QubitId
 from qstack.base.time import DomainTime
-from qstack.proto.link.memory import MemoryPool, Place
+from qstack.proto.link.memory import MemoryBank, MemoryPool, Place
 
 A, B = Label(2), Label(4)
 
 
 def pool(size: int = 8) -> MemoryPool:
-    return MemoryPool(QubitId(n) for n in range(size))
+    return MemoryBank().pool(QubitId(n) for n in range(size))
 
 
 def test_keep_beyond_what_there_is_keeps_nothing() -> None:
@@ -114,3 +114,70 @@ def test_no_memory_is_lost_or_in_two_places(steps: list[tuple[str, int]]) -> Non
         assert census[Place.FREE] == memories.free
         assert census[Place.OFFERED] == len(offered)
         assert memories.room(A) <= memories.free
+
+
+def shared(size: int, links: int) -> list[MemoryPool]:
+    bank = MemoryBank()
+    return [bank.pool(QubitId(n) for n in range(size)) for _ in range(links)]
+
+
+def test_shared_memory_is_one_links_at_a_time() -> None:
+    one, two = shared(4, 2)
+    taken = one.offer(A, 2, DomainTime(0))
+    assert len(taken) == 2 and (one.free, two.free) == (0, 2)
+    one.fill(taken[0], 1)
+    assert one.is_held(taken[0]) and not two.is_held(taken[0])
+    two.empty(taken)
+    two.withdraw(taken)
+    two.emptied(taken)
+    assert not two.give_back(taken[0]) and one.is_held(taken[0])
+    assert one.give_back(taken[0])
+    assert set(two.offer(A, 4, DomainTime(0))) == {2, 3}, "one of those that are free is the first link's due"
+
+
+def test_link_borrows_only_what_others_do_not_lack() -> None:
+    one, two, three = shared(9, 3)
+    assert one.floor == two.floor == three.floor == 3
+    assert len(one.offer(A, 9, DomainTime(0))) == 3, "the others' floors stay free for them"
+    assert len(two.offer(A, 9, DomainTime(0))) == 3
+    assert len(three.offer(A, 9, DomainTime(0))) == 3
+
+
+def test_link_that_holds_its_floor_leaves_the_rest_to_be_borrowed() -> None:
+    bank = MemoryBank()
+    one = bank.pool(map(QubitId, range(6)))
+    two = bank.pool(map(QubitId, range(4, 8)))
+    assert (one.floor, two.floor) == (5, 3)
+    assert one.free == 5  # two has two of its own, and lacks one of the two that are shared
+    assert two.offer(A, 9, DomainTime(0)) == (6, 7, 4), "its own before shared ones"
+    assert one.free == 5
+
+
+def test_label_can_be_promised_no_more_than_nobody_can_take() -> None:
+    one, two = shared(4, 2)
+    assert not one.keep(A, 3) and one.keep(A, 2) and two.keep(A, 2) and not two.keep(B, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), USES, st.integers(0, 8)), max_size=60))
+def test_no_link_ever_lacks_its_floor_but_by_its_own_use(steps: list[tuple[int, str, int]]) -> None:
+    pools = shared(9, 3)
+    for which, what, number in steps:
+        memories, qubit = pools[which], QubitId(number)
+        match what:
+            case "offer":
+                memories.offer(A, number, DomainTime(0))
+            case "fill" if memories.census()[Place.OFFERED]:
+                offered = [m.qubit for m in memories if m.user is memories and m.place is Place.OFFERED]
+                memories.fill(offered[0], number)
+            case "back":
+                memories.give_back(qubit)
+            case "withdraw":
+                memories.withdraw([qubit])
+            case "empty":
+                memories.empty([qubit])
+            case "emptied":
+                memories.emptied([qubit])
+        used = [sum(1 for m in pool if m.user is pool) for pool in pools]
+        assert sum(used) + len([m for m in pools[0] if m.user is None]) == 9
+        for pool, own in zip(pools, used, strict=True):
+            assert own + len([m for m in pool if m.user is None]) >= pool.floor
