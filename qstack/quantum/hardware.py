@@ -99,6 +99,12 @@ class LinkHardware:
         """The share of cycles that are for attempts, when classical traffic has no backlog."""
         return 1.0 if self.turns is None else self.turns.share
 
+    @property
+    def dark(self) -> float:
+        """Probability that a detector of the midpoint clicks in an attempt without light of the ends."""
+        noise = self._noise if self.turns is None else (0.0, 0.0)
+        return Light((0.0, 0.0), noise, self.detector.dark).clicks
+
     def next_attempt(self, cycle: int) -> int:
         """The first cycle, not before this one, in which it is worth attempting."""
         return cycle if self.turns is None else self.turns.next_quantum(cycle)

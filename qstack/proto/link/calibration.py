@@ -86,7 +86,7 @@ class Calibration:
         self._fade(1.0 - 1.0 / self.parameters.remembered_rounds)
         if seen.dark is not None:
             self._dark_clicks += seen.dark.clicks
-            self._dark_cycles += seen.dark.cycles
+            self._dark_cycles += self._attempted(seen.dark)
         for end, count in enumerate((seen.lower, seen.higher)):
             if count is not None:
                 self._note_arm(end, count, seen)
@@ -100,13 +100,17 @@ class Calibration:
         # The factor also stands for what the channels and the detectors lose more, or less, than is configured.
         detection = (min(1.0, scheme.detection[0] * self.factor(0)), min(1.0, scheme.detection[1] * self.factor(1)))
         detector = replace(self.configured.detector, dark_count_hz=0.0, dark_count_probability=self.dark)
-        return replace(self.configured, scheme=replace(scheme, detection=detection), detector=detector)
+        # Scattered light is among the dark clicks that were counted, unless it comes in bursts alone.
+        classical = (None, None) if self.configured.turns is None else self.configured.classical
+        return replace(
+            self.configured, scheme=replace(scheme, detection=detection), detector=detector, classical=classical
+        )
 
     @property
     def dark(self) -> float:
         """Probability that a detector clicks in a cycle without light."""
         prior = self.parameters.prior_cycles
-        alone = (self._dark_clicks + prior * _alone(self.configured.detector.dark)) / (self._dark_cycles + prior)
+        alone = (self._dark_clicks + prior * _alone(self.configured.dark)) / (self._dark_cycles + prior)
         return (1.0 - sqrt(max(0.0, 1.0 - 2.0 * alone))) / 2.0
 
     def factor(self, end: int) -> float:
@@ -121,9 +125,10 @@ class Calibration:
     def _note_arm(self, end: int, count: Count, seen: Round) -> None:
         arm = self._arms[end]
         quiet, expected = _alone(self.dark), self._expected(end, seen)
-        arm.clicks += count.clicks - count.cycles * quiet
-        arm.expected += count.cycles * (expected - _alone(self.configured.detector.dark))
-        if count.clicks > 2.0 * count.cycles * quiet:  # mostly light
+        cycles = self._attempted(count)
+        arm.clicks += count.clicks - cycles * quiet
+        arm.expected += cycles * (expected - _alone(self.configured.dark))
+        if count.clicks > 2.0 * cycles * quiet:  # mostly light
             weight = 1.0 if arm.arrival_ns is None else 0.1
             arm.arrival_ns = (arm.arrival_ns or 0.0) * (1.0 - weight) + count.arrival_ns * weight
 
@@ -133,8 +138,12 @@ class Calibration:
         assert isinstance(scheme, SingleClick), "only single-click links are calibrated"
         instant_ns = seen.first_cycle * hardware.cycle_ns
         arrives = scheme.detection[end] * hardware.arms[end].transmissivity(instant_ns) * hardware.detector.efficiency
-        dark = hardware.detector.dark
+        dark = hardware.dark
         return seen.bright * _alone(dark, arrives) + (1.0 - seen.bright) * _alone(dark)
+
+    def _attempted(self, count: Count) -> float:
+        """Cycles of a count in which the link attempts: on a shared fibre not all."""
+        return count.cycles * self.configured.share
 
     def _fade(self, factor: float) -> None:
         self._dark_clicks *= factor

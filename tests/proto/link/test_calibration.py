@@ -9,10 +9,13 @@ import pytest
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import Cycle
 from qstack.proto.link.calibration import Calibration, CalibrationParameters, Count, Round, can_be_calibrated
+from qstack.quantum.channels import Fibre
 from qstack.quantum.detectors import Detector
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
+from qstack.quantum.raman import ClassicalLight
 from qstack.quantum.schemes import SingleClick
+from qstack.quantum.turns import Turns
 
 CYCLES = 330
 BRIGHT = 0.5
@@ -63,6 +66,28 @@ def test_detection_and_dark_counts_converge_to_the_truth() -> None:
     assert found.at(0.1).success_probability == pytest.approx(truth.at(0.1).success_probability, rel=0.03)
     assert found.at(0.1).fidelity == pytest.approx(truth.at(0.1).fidelity, abs=0.005)
     assert calibration.arrival_ns(0) == pytest.approx(25_000) and calibration.arrival_ns(1) == pytest.approx(50_000)
+
+
+@pytest.mark.parametrize("turns", [None, Turns(100, 30, 10)], ids=["always lit", "in turns"])
+def test_shared_fibre_as_configured_stays_as_it_is(turns: Turns | None) -> None:
+    """Light of classical channels is no dark count that comes on top, and cycles of their bursts are no attempts."""
+    light, arms = ClassicalLight(-10.0), (Fibre(5.0), Fibre(5.0))
+    truth = LinkHardware(
+        10_000, SingleClick((0.1, 0.1), (0.05, 0.05)), arms, Detector(dark_count_probability=1e-5, window_ns=1_000.0),
+        (light, light), turns,
+    )  # fmt: skip
+    assert (turns is None) == (truth.dark > 2e-5)
+    calibration = Calibration(truth, replace(PARAMETERS, remembered_rounds=100_000))
+    dice = random.Random(5)
+    for n in range(600):
+        counts = [
+            Count(CYCLES, len(truth.sample(n * CYCLES, CYCLES, bright, CYCLES, lambda _: dice.random())), 0)
+            for bright in ((BRIGHT, 0.0), (0.0, BRIGHT), (0.0, 0.0))
+        ]
+        calibration.note(Round(Cycle(n * CYCLES), BRIGHT, *counts))
+    found = calibration.hardware
+    assert found.at(0.1).cycle_probability == pytest.approx(truth.at(0.1).cycle_probability, rel=0.05)
+    assert found.at(0.1).fidelity == pytest.approx(truth.at(0.1).fidelity, abs=0.02)
 
 
 def test_few_clicks_change_little() -> None:
