@@ -973,6 +973,65 @@ structures["qstack.link ClockEcho"] = {
     number("qstack.link.received", "Received", 8, "the station's clock as the probe came [ESTIMATION-6-5]", { show = "time" }),
     tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
 }
+structures["qstack.link DataBlock"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.block", "Block", 4, "number of the block in its direction, from 0 [DATA-3-1]"),
+    number("qstack.link.purpose", "Purpose", 2, "application [DATA-3-2]"),
+    run(1, {
+        bits("qstack.link.last", "Last", 0, 1, "the message ends with it [DATA-3-2]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    prefixed("qstack.link.data", "Data", 2, 0, 1000, "the piece [DATA-3-2]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link DataAck"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.block", "Block", 4, "the first one that has not [DATA-3-3]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link DataRefuse"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]"),
+    number("qstack.link.purpose", "Purpose", 2, "application [DATA-3-4]"),
+    number("qstack.link.reason", "Reason", 1, "why [DATA-3-4]", { values = values.ErrorCode }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link DenseBlock"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.block", "Block", 4, "number of the block in its direction, from 0 [DATA-3-1]", { name = "block" }),
+    number("qstack.link.purpose", "Purpose", 2, "application [DATA-3-2]"),
+    run(1, {
+        bits("qstack.link.last", "Last", 0, 1, "the message ends with it [DATA-3-2]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    number("qstack.link.create_id", "Create ID", 4, "the sender's request whose pairs are used [DATA-4-2]"),
+    number("qstack.link.first_cycle", "First cycle", 8, "in which the first qubit leaves, 0 when the master is to choose it [DATA-4-3]", { unit = "cycles" }),
+    number("qstack.link.size", "Size", 1, "octets of data [DATA-4-4]", { unit = "octets" }),
+    number("qstack.link.parity", "Parity", 1, "octets of parity [DATA-4-4]", { unit = "octets" }),
+    octets("qstack.link.nonce", "Nonce", 8, "makes the digest unlike all others [DATA-4-5]"),
+    octets("qstack.link.digest", "Digest", 8, "of nonce and data [DATA-4-5]"),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link DenseReady"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.block", "Block", 4, "of the DenseBlock [DATA-4-3]", { name = "block" }),
+    run(1, {
+        bits("qstack.link.accepted", "Accepted", 0, 1, "memories wait for the qubits [DATA-4-3]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    number("qstack.link.first_cycle", "First cycle", 8, "in which the first qubit leaves [DATA-4-3]", { unit = "cycles" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
+structures["qstack.link DenseDone"] = {
+    number("qstack.link.link", "Link", 4, "link of which both speak [LINK-4.1-2]", { name = "link" }),
+    number("qstack.link.block", "Block", 4, "of the DenseBlock [DATA-4-6]", { name = "block" }),
+    run(1, {
+        bits("qstack.link.whole", "Whole", 0, 1, "its data has arrived [DATA-4-6]", { show = "boolean" }),
+        reserved(1, 7),
+    }),
+    number("qstack.link.lost", "Lost", 1, "octets of which a qubit was lost [DATA-4-6]", { unit = "octets" }),
+    number("qstack.link.wrong", "Wrong", 1, "octets that were put right, of a block that is whole [DATA-4-6]", { unit = "octets" }),
+    tlvs("qstack.link.options", "Options", 0, tlv_kinds.LINK, "optional parts"),
+}
 structures["qstack.circuit MemoryTimes"] = {
     number("qstack.circuit.t1_ns", "T1", 8, "relaxation time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
     number("qstack.circuit.t2_ns", "T2", 8, "dephasing time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
@@ -1179,6 +1238,12 @@ local protocols = {
         [36] = { name = "CalibrationReport", entries = structures["qstack.link CalibrationReport"] },
         [37] = { name = "ClockProbe", entries = structures["qstack.link ClockProbe"], asked = { { "link", "number" } } },
         [38] = { name = "ClockEcho", entries = structures["qstack.link ClockEcho"], answers = { { "ClockProbe", { "link", "number" } } } },
+        [48] = { name = "DataBlock", entries = structures["qstack.link DataBlock"] },
+        [49] = { name = "DataAck", entries = structures["qstack.link DataAck"] },
+        [50] = { name = "DataRefuse", entries = structures["qstack.link DataRefuse"] },
+        [51] = { name = "DenseBlock", entries = structures["qstack.link DenseBlock"], asked = { { "link", "block" } } },
+        [52] = { name = "DenseReady", entries = structures["qstack.link DenseReady"], answers = { { "DenseBlock", { "link", "block" } } } },
+        [53] = { name = "DenseDone", entries = structures["qstack.link DenseDone"], answers = { { "DenseBlock", { "link", "block" } } } },
     }),
     [5] = protocol("CIRCUIT", "qstack.circuit", "Circuit", {
         [1] = { name = "Reserve", entries = structures["qstack.circuit Reserve"], asked = { { "link_label" } } },

@@ -18,10 +18,11 @@ from qstack.base.time import DomainTime, Instant
 
 __all__ = [
     "CancelCreate", "CancelPairs", "CircuitClosed", "CircuitFailed", "CircuitReady", "ClaimProved", "ClaimRefuted",
-    "CreateAccepted", "CreateDone", "CreateFailed", "CreatePairs", "DeviceGone", "DeviceReady", "EndPairReady",
-    "EnsurePeer", "LinkRefused", "LinkReserved", "ListenPairs", "PairExpired", "PairOk", "PairReady", "PairsFailed",
-    "PairsRevoked", "PeerDoubted", "PeerDown", "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim",
-    "QubitsFreed", "ReleaseCircuit", "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes",
+    "CreateAccepted", "CreateDone", "CreateFailed", "CreatePairs", "DataArrived", "DataFailed", "DataSent",
+    "DeviceGone", "DeviceReady", "EndPairReady", "EnsurePeer", "LinkRefused", "LinkReserved", "ListenData",
+    "ListenPairs", "PairExpired", "PairOk", "PairReady", "PairsFailed", "PairsRevoked", "PeerDoubted", "PeerDown",
+    "PeerHeard", "PeerResolved", "PeerUnresolved", "PeerUp", "ProveClaim", "QubitsFreed", "ReleaseCircuit",
+    "ReleaseLink", "RequestCircuit", "RequestPairs", "ReserveLink", "Routes", "SendData", "UnlistenData",
     "UnlistenPairs",
 ]  # fmt: skip
 
@@ -347,6 +348,66 @@ class PairsRevoked:
     create_id: int
     mine: bool
     sequences: tuple[int, ...]
+
+
+# --- link, for data between neighbours ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListenData:
+    """application -> link: data of `neighbour` for `purpose` is welcome."""
+
+    neighbour: Qna
+    purpose: PurposeId
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistenData:
+    """application -> link: no longer; what has come in part is thrown away."""
+
+    neighbour: Qna
+    purpose: PurposeId
+
+
+@dataclass(frozen=True, slots=True)
+class SendData:
+    """application -> link: a message for `neighbour`, at most 65,535 octets. `number` is the sender's own.
+
+    Messages of one purpose arrive whole and in order. Answered by `DataSent` or `DataFailed`.
+    """
+
+    neighbour: Qna
+    purpose: PurposeId
+    number: int
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DataSent:
+    """link -> application: the other end's application has the message."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataFailed:
+    """link -> application: a message was given up; the other end may or may not have it."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    number: int
+    reason: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class DataArrived:
+    """link -> application: a message of `neighbour`."""
+
+    neighbour: Qna
+    purpose: PurposeId
+    octets: bytes
 
 
 # --- circuit, for unit -----------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from qstack.wire.schema import (
     items,
     label,
     octets,
+    prefixed,
     qna,
     record,
     reserved,
@@ -34,11 +35,11 @@ from qstack.wire.twin import LinkEnd
 from qstack.wire.value import Message, Record, Tlv
 
 __all__ = [
-    "MAXIMUM_ASSIGNED", "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "MAXIMUM_WINDOWS", "Assign",
-    "CalibrationPlan", "CalibrationReport", "Cancel", "ClickCount", "ClockEcho", "ClockProbe", "CreateAck",
-    "CreateReject", "CreateRequest", "EndFacts", "Expire", "ExpireAck", "Gen", "HalfReading", "HeraldedPair",
-    "MemoryAdvertisement", "Pass", "Reply", "ReplyCode", "ReplyCopy", "Room", "SampleOutcome", "SampleOutcomes",
-    "SampleTerms", "Schedule", "SettingTlv",
+    "MAXIMUM_ASSIGNED", "MAXIMUM_DATA", "MAXIMUM_HERALDS", "MAXIMUM_SAMPLES", "MAXIMUM_STATIONS", "MAXIMUM_WINDOWS",
+    "Assign", "CalibrationPlan", "CalibrationReport", "Cancel", "ClickCount", "ClockEcho", "ClockProbe", "CreateAck",
+    "CreateReject", "CreateRequest", "DataAck", "DataBlock", "DataRefuse", "DenseBlock", "DenseDone", "DenseReady",
+    "EndFacts", "Expire", "ExpireAck", "Gen", "HalfReading", "HeraldedPair", "MemoryAdvertisement", "Pass", "Reply",
+    "ReplyCode", "ReplyCopy", "Room", "SampleOutcome", "SampleOutcomes", "SampleTerms", "Schedule", "SettingTlv",
 ]  # fmt: skip
 
 MAXIMUM_ASSIGNED = 64  # LINK-7: in one message
@@ -361,3 +362,77 @@ class ClockEcho(Message, protocol=Protocol.LINK, code=38, answers=("ClockProbe",
     number: int = u32("of the probe", req="ESTIMATION-6-5")
     sent: DomainTime = domain_time("of the probe", req="ESTIMATION-6-5")
     received: DomainTime = domain_time("the station's clock as the probe came", req="ESTIMATION-6-5")
+
+
+# ---- data between the two ends (rfc_notes/data.md); codes from 48 ----
+
+MAXIMUM_DATA = 1_000  # DATA-6: octets in one block
+
+_BLOCK = "number of the block in its direction, from 0"
+
+
+class DataBlock(Message, protocol=Protocol.LINK, code=48, reliable=True, confidential=True):
+    """A piece of an application's data."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    block: int = u32(_BLOCK, req="DATA-3-1")
+    purpose: PurposeId = u16("application", req="DATA-3-2")
+    last: int = boolean("the message ends with it", req="DATA-3-2")
+    _spare: int = reserved(7)
+    data: bytes = prefixed(16, "the piece", maximum=MAXIMUM_DATA, req="DATA-3-2")
+
+
+class DataAck(Message, protocol=Protocol.LINK, code=49, reliable=True):
+    """Blocks up to here have been handed on, or thrown away."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    block: int = u32("the first one that has not", req="DATA-3-3")
+
+
+class DataRefuse(Message, protocol=Protocol.LINK, code=50, reliable=True):
+    """Nobody wants data for a purpose."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    purpose: PurposeId = u16("application", req="DATA-3-4")
+    reason: int = enum(8, ErrorCode, "why", req="DATA-3-4")
+
+
+class DenseBlock(Message, protocol=Protocol.LINK, code=51, reliable=True, confidential=True):
+    """A piece of data is about to be sent in qubits."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    block: int = u32(_BLOCK, req="DATA-3-1")
+    purpose: PurposeId = u16("application", req="DATA-3-2")
+    last: int = boolean("the message ends with it", req="DATA-3-2")
+    _spare: int = reserved(7)
+    create_id: int = u32("the sender's request whose pairs are used", req="DATA-4-2")
+    first_cycle: Cycle = cycle("in which the first qubit leaves, 0 when the master is to choose it", req="DATA-4-3")
+    size: int = u8("octets of data", unit="octets", req="DATA-4-4")
+    parity: int = u8("octets of parity", unit="octets", req="DATA-4-4")
+    nonce: bytes = octets(8, "makes the digest unlike all others", req="DATA-4-5")
+    digest: bytes = octets(8, "of nonce and data", req="DATA-4-5")
+
+
+class DenseReady(
+    Message, protocol=Protocol.LINK, code=52, reliable=True, answers=("DenseBlock",), matched_by=("link", "block")
+):
+    """The receiver waits for the qubits, or will not."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    block: int = u32("of the DenseBlock", req="DATA-4-3")
+    accepted: int = boolean("memories wait for the qubits", req="DATA-4-3")
+    _spare: int = reserved(7)
+    first_cycle: Cycle = cycle("in which the first qubit leaves", req="DATA-4-3")
+
+
+class DenseDone(
+    Message, protocol=Protocol.LINK, code=53, reliable=True, answers=("DenseBlock",), matched_by=("link", "block")
+):
+    """What became of a block."""
+
+    link: LinkId = u32(_LINK, req="LINK-4.1-2")
+    block: int = u32("of the DenseBlock", req="DATA-4-6")
+    whole: int = boolean("its data has arrived", req="DATA-4-6")
+    _spare: int = reserved(7)
+    lost: int = u8("octets of which a qubit was lost", unit="octets", req="DATA-4-6")
+    wrong: int = u8("octets that were put right, of a block that is whole", unit="octets", req="DATA-4-6")

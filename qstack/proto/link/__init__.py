@@ -10,4 +10,7 @@ What pairs are worth (rfc_notes/estimation.md): `rounds` draws the pairs that ar
 saw, `samples` measures them, `tally` makes corrections of it, `flow` bounds the attempts in flight. `settings` chooses
 how bright the link is, by what pairs go through (`handling`) and what `calibration` makes of the rounds of
 `calibrating`; `estimation` is the unit of all of them.
+
+Octets between the ends (rfc_notes/data.md): `data` sends and receives blocks in order, `dense` has some of them fly in
+qubits, as `densecode` writes them.
 """

@@ -47,6 +47,7 @@ class Asking:
         self._creates = 0
         self._listening: set[PurposeId] = set()
         self._unsent: deque[Request] = deque()  # asked while too many others wait for their answers
+        self.data_audience: Callable[[int, bool], Audience]  # for requests of the link's own data, purpose 0
         self.orphans: set[Label] = set()  # labels whose station is gone, and with it its numbering of their pairs
 
     # --- users of this end -------------------------------------------------------------------------------------------
@@ -91,6 +92,19 @@ class Asking:
         if reason is None:
             self._ask(self._application(create, mine=True), create)
         return reason
+
+    def claim(self, number: int) -> int | None:
+        """Data in qubits wants pairs of the stock, all of them or none. Gives the number of the request."""
+        if not self._has_room() or not self._around.has_device:
+            return None
+        self._creates = (self._creates + 1) % _CIRCUITS
+        create_id = _CIRCUITS | self._creates
+        deadline = DomainTime(self._around.domain_now() + self._around.parameters.dense_timeout_ns)
+        self._ask(self.data_audience(create_id, True), CreateRequest(
+            create_id=create_id, link=self._configuration.link, atomic=1, number=number, deadline=deadline,
+            room=self._room(), local=HalfReading(), remote=HalfReading(), stations=self._configuration.stations,
+        ))  # fmt: skip
+        return create_id
 
     def listen(self, purpose: PurposeId) -> None:
         """Requests of the other end for `purpose` are welcome (EGP RECV)."""
@@ -256,7 +270,7 @@ class Asking:
             return ErrorCode.NOT_ALLOWED, station
         if create.label in self.orphans:
             return ErrorCode.SESSION_LOST, station
-        if not create.label and create.purpose not in self._listening:
+        if not create.label and create.purpose and create.purpose not in self._listening:
             return ErrorCode.NO_ENDPOINT, station
         of_circuit = create.label and (create.kind != PairKind.KEEP or create.atomic)
         if not create.number or not station or not _is_known(create) or of_circuit:
@@ -277,7 +291,8 @@ class Asking:
         stays = create.kind != PairKind.MEASURE
         if create.atomic and stays and create.number > len(self._windows.pool):
             return ErrorCode.NO_RESOURCES
-        return None if create.label or setting is None else self._out_of_time(create, setting)
+        is_application = not create.label and create.purpose  # data takes what is in stock
+        return self._out_of_time(create, setting) if is_application and setting is not None else None
 
     def _out_of_time(self, create: CreateRequest, setting: Setting) -> ErrorCode | None:
         """Whether an application's request cannot be met by its deadline (ESTIMATION-5.2-4)."""
@@ -293,6 +308,8 @@ class Asking:
         return time_refusal(setting, create.number, cycles, round(queued), parameters.risk)
 
     def _application(self, create: CreateRequest, mine: bool) -> Audience:
+        if not create.purpose:
+            return self.data_audience(create.create_id, mine)
         return ApplicationAudience(self._around.emit, self._configuration.neighbour, create.purpose, create.create_id,
                                    mine, PairKind(create.kind))  # fmt: skip
 

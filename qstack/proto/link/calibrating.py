@@ -14,7 +14,7 @@ from qstack.proto.link.settings import BRIGHT_UNIT, bright_to_wire
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
 from qstack.wire.link import CalibrationPlan, CalibrationReport, ClickCount, ClockEcho, ClockProbe
-from qstack.wire.twin import Attempt, ClicksCounted, CountClicks, LinkEnd
+from qstack.wire.twin import Attempt, ClicksCounted, CountClicks, LinkEnd, Refused
 
 __all__ = ["Calibrator", "ClickCounter"]
 
@@ -173,21 +173,19 @@ class ClickCounter:
                 first_cycle=Cycle(plan.first_cycle + window * plan.cycles), cycles=plan.cycles,
             )  # fmt: skip
 
-    def counted(self, which: tuple[int, int], result: ClicksCounted) -> None:
-        """The device has counted a window."""
+    def result(self, which: tuple[int, int], result: ClicksCounted | Refused) -> None:
+        """The device has counted a window, or does not count."""
         first_cycle, window = which
         counting = self._rounds.get(first_cycle)
         if counting is None:
+            return
+        if isinstance(result, Refused):
+            self._report(first_cycle, ())
             return
         counting.counts[window] = ClickCount(attempted=result.attempted, clicks=result.clicks,
                                              arrival_ns=result.arrival_ns)  # fmt: skip
         if len(counting.counts) == _WINDOWS:
             self._report(first_cycle, tuple(counting.counts[n] for n in range(_WINDOWS)))
-
-    def refused(self, which: tuple[int, int]) -> None:
-        """The device does not count."""
-        if which[0] in self._rounds:
-            self._report(which[0], ())
 
     def tell_clock(self, probe: ClockProbe, end: Qna) -> None:
         """What time it is. Raises `PeerViolation` for a node that is no end."""

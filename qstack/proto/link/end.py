@@ -11,6 +11,8 @@ from qstack.base.services import LinkRefused, LinkReserved, ReserveLink
 from qstack.base.units import MINUTE_NS
 from qstack.proto.link.asking import Asking
 from qstack.proto.link.calibrating import Calibrator
+from qstack.proto.link.data import Block, DataLine
+from qstack.proto.link.dense import DenseAudience, DenseCoder
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.handling import EndHandling, handling_from_wire, handling_to_wire
 from qstack.proto.link.memory import MemoryBank, Place
@@ -34,6 +36,12 @@ from qstack.wire.link import (
     CreateAck,
     CreateReject,
     CreateRequest,
+    DataAck,
+    DataBlock,
+    DataRefuse,
+    DenseBlock,
+    DenseDone,
+    DenseReady,
     EndFacts,
     Expire,
     ExpireAck,
@@ -116,6 +124,13 @@ class LinkEnd:
                              room=self._tell_room)  # fmt: skip
         self.calibrator = Calibrator(configuration, around, self.windows, take_slot=self._planner.take_slot,
                                      send=tell_station)  # fmt: skip
+        self.data = DataLine(configuration, around, self._send)
+        self.dense = DenseCoder(
+            configuration, around, self.windows, self.data, stocked=lambda: len(self.stock), claim=self.asking.claim,
+            take_slot=self._planner.take_slot, send=self._send,
+        )  # fmt: skip
+        self.data.qubits = self.dense
+        self.asking.data_audience = lambda create_id, mine: DenseAudience(self.dense, create_id, mine)
         self._schedule = 0  # the newest one received
         self._told_free = 0  # what the master knows of this end's free memories
         self._rate_pairs = 0
@@ -172,18 +187,42 @@ class LinkEnd:
                 self._advertised(message)
             case Schedule():
                 self._scheduled(message)
+            case EndFacts() | SampleTerms() | SampleOutcomes():
+                self._receive_estimation(message)
+            case Assign():
+                self.stock.assigned(message)
+            case DataBlock() | DataAck() | DataRefuse() | DenseBlock() | DenseReady() | DenseDone():
+                self._receive_data(message)
+            case ExpireAck():
+                self._around.count("pairs_never_known", len(message.revoked))
+            case _:
+                raise PeerViolation(f"{message.NAME} is not for an end of a link")
+
+    def _receive_estimation(self, message: EndFacts | SampleTerms | SampleOutcomes) -> None:
+        match message:
             case EndFacts():
                 self.unit.meet(handling_from_wire(message))
             case SampleTerms():
                 self.samples.hear_terms(message)
             case SampleOutcomes():
                 self.samples.hear(message)
-            case Assign():
-                self.stock.assigned(message)
-            case ExpireAck():
-                self._around.count("pairs_never_known", len(message.revoked))
-            case _:
-                raise PeerViolation(f"{message.NAME} is not for an end of a link")
+
+    def _receive_data(
+        self, message: DataBlock | DataAck | DataRefuse | DenseBlock | DenseReady | DenseDone
+    ) -> None:
+        match message:
+            case DataBlock():
+                self.data.receive(Block(message.block, message.purpose, bool(message.last), message.data))
+            case DataAck():
+                self.data.acknowledged(message)
+            case DataRefuse():
+                self.data.refused(message)
+            case DenseBlock():
+                self.dense.announced(message)
+            case DenseReady():
+                self.dense.ready(message)
+            case DenseDone():
+                self.dense.done(message)
 
     def _advertised(self, advertisement: MemoryAdvertisement) -> None:
         if not self.is_master:
@@ -245,6 +284,7 @@ class LinkEnd:
 
     def finish_turn(self) -> None:
         """Plan, or let the master know that it can."""
+        self.data.finish_turn()
         if self.is_master:
             self.asking.give_up_hopeless()
             self._make_way()
@@ -272,6 +312,7 @@ class LinkEnd:
             self.queue.places = 0
         self._planner.restart()
         self.calibrator.restart()
+        self.data.restart()
         self.windows.drop_request(self.stock.request)
         self.stock.restart()
         self.samples.restart()

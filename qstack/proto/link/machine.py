@@ -16,9 +16,11 @@ from qstack.base.services import (
     CancelPairs,
     CreateFailed,
     CreatePairs,
+    DataFailed,
     DeviceGone,
     DeviceReady,
     LinkRefused,
+    ListenData,
     ListenPairs,
     PairsFailed,
     PeerDown,
@@ -27,6 +29,8 @@ from qstack.base.services import (
     ReleaseLink,
     RequestPairs,
     ReserveLink,
+    SendData,
+    UnlistenData,
     UnlistenPairs,
 )  # fmt: skip
 from qstack.base.time import Instant, Timescale
@@ -47,12 +51,24 @@ from qstack.wire.link import (
     Reply,
     ReplyCopy,
 )  # fmt: skip
-from qstack.wire.twin import ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released
+from qstack.wire.twin import (
+    ClicksCounted,
+    GatesApplied,
+    Heralds,
+    Measured,
+    OutcomesFetched,
+    Received,
+    Refused,
+    Released,
+    Swapped,
+    Transmitted,
+)  # fmt: skip
 from qstack.wire.value import Message
 
 __all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
 
-_RESULTS = (ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Refused, Released)
+_RESULTS = (ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Received, Refused, Released, Swapped,
+            Transmitted)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +170,10 @@ class LinkMachine:
                 self._around.has_device = True
                 for end in self._ends.values():
                     end.release_again()
-            case PeerUp(seal=Seal.HOP):
-                self._meet(service.peer)
-            case PeerDown(seal=Seal.HOP):
-                self._lose(service.peer)
+            case PeerUp(seal=Seal.HOP) | PeerDown(seal=Seal.HOP):
+                self._meet_or_lose(service)
+            case SendData() | ListenData() | UnlistenData():
+                self._serve_data(service)
 
     def on_device_result(self, result: Message, now_ns: Instant) -> None:
         """What the device has seen or done; AttemptAccepted says nothing."""
@@ -179,10 +195,10 @@ class LinkMachine:
                 self._end(LinkId(link)).windows.delivery.refused(which)
             case GatesApplied() if what == "gates":
                 pass  # the measurement that follows tells
-            case ClicksCounted() if what == "count":
-                self._counters[LinkId(link)].counted(which, result)
-            case Refused() if what == "count":
-                self._counters[LinkId(link)].refused(which)
+            case _ if what == "densely":
+                self._end(LinkId(link)).dense.result(which, result)
+            case ClicksCounted() | Refused() if what == "count":
+                self._counters[LinkId(link)].result(which, result)
             case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
             case Measured() if what == "samples":
@@ -213,6 +229,10 @@ class LinkMachine:
                     end.stock.look()
                 case "release":
                     end.windows.release_again()
+                case "dense":
+                    end.dense.time_out()
+                case "dense-in":
+                    end.dense.forget_theirs()
                 case "calibrate":
                     end.calibrate()
                 case _:
@@ -284,6 +304,18 @@ class LinkMachine:
             case UnlistenPairs() if end is not None:
                 end.asking.unlisten(service.purpose)
 
+    def _serve_data(self, service: SendData | ListenData | UnlistenData) -> None:
+        end = self._towards(service.neighbour)
+        match service:
+            case SendData():
+                reason = ErrorCode.NO_ROUTE if end is None else end.data.send(service)
+                if reason is not None:
+                    self._around.emit(DataFailed(service.neighbour, service.purpose, service.number, reason))
+            case ListenData() if end is not None:
+                end.data.listen(service.purpose)
+            case UnlistenData() if end is not None:
+                end.data.unlisten(service.purpose)
+
     def _give_back(self, freed: QubitsFreed) -> None:
         by_end: dict[LinkId, list[QubitId]] = {}
         for qubit in freed.qubits:
@@ -295,8 +327,11 @@ class LinkMachine:
         for link, qubits in by_end.items():
             self._end(link).give_back(qubits, freed.discard)
 
-    def _meet(self, peer: Qna) -> None:
-        end = self._towards(peer)
+    def _meet_or_lose(self, service: PeerUp | PeerDown) -> None:
+        if isinstance(service, PeerDown):
+            self._lose(service.peer)
+            return
+        end = self._towards(service.peer)
         if end is not None:
             end.begin()
 

@@ -38,6 +38,7 @@ class LinkParameters:
     unanswered_requests: int = 64  # LINK-5.1-4: CreateRequests of one end that wait for their answers
     discipline: Discipline = Discipline.WFQ  # LINK-5.6-1
     weights: tuple[float, ...] = (1.0,)  # LINK-5.6-2: of the queues, the most urgent first; 0: strict priority
+    dense_timeout_ns: int = 500 * MILLISECOND_NS  # DATA-4-7: a block in qubits of which nothing is heard
     stock_pairs: int = 0  # LINK-5.8-1: kept of an idle link, 0 for none
     stock_age_ns: int = SECOND_NS  # LINK-5.8-4: older pairs are thrown away
     stock_fidelity: float = 0.5  # LINK-5.8-4: so are those whose estimate is below it
