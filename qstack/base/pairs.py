@@ -3,7 +3,9 @@
 from enum import IntEnum, unique
 from typing import NamedTuple
 
-__all__ = ["NO_ROTATION", "BasisChoice", "PairKind", "Rotation"]
+from qstack.base.bell import Basis
+
+__all__ = ["NO_ROTATION", "ONTO_Z", "BasisChoice", "PairKind", "Rotation", "basis_before"]
 
 
 @unique
@@ -34,3 +36,16 @@ class Rotation(NamedTuple):
 
 
 NO_ROTATION = Rotation(0, 0, 0)
+
+ONTO_Z: dict[Basis, Rotation] = {
+    Basis.Z: NO_ROTATION, Basis.X: Rotation(0, 0xC000, 0), Basis.Y: Rotation(0x4000, 0, 0),
+    Basis.Z_PLUS_X: Rotation(0, 0xE000, 0), Basis.Z_MINUS_X: Rotation(0, 0x2000, 0),
+}  # fmt: skip
+"""The turn that brings a basis onto Z, so that measuring in Z afterwards is measuring in it before."""
+
+_BASES = {rotation: basis for basis, rotation in ONTO_Z.items()}
+
+
+def basis_before(rotation: Rotation, measured: Basis) -> Basis:
+    """In which basis a qubit is measured that is turned first; where that is none of the five, what was measured."""
+    return _BASES.get(rotation, measured) if measured is Basis.Z else measured

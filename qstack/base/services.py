@@ -299,8 +299,9 @@ class PairOk:
     """link -> epr, at both ends (EGP OK): one pair of a request.
 
     `mine`: this end asked. (asker, `create_id`) and `sequence` are equal at both ends. `qubit` is None where this half
-    has been measured already, with `outcome` in `basis`. `correlation` is the estimated state at `created` (16 floats,
-    row-major R_ij with the asker's qubit first) and `goodness` its fidelity to the Bell state `bell_index`.
+    has been measured already, with `outcome` in `basis`, which is that before any rotation where the two together are
+    one of the five. `correlation` is the estimated state at `created` (16 floats, row-major R_ij with the asker's qubit
+    first) and `goodness` its fidelity to the Bell state `bell_index`.
     """
 
     neighbour: Qna

@@ -103,7 +103,7 @@ class EprSocket(SocketFacts):
             local=half(basis_local, rotations_local, random_basis_local),
             remote=half(basis_remote, rotations_remote, random_basis_remote),
         )  # fmt: skip
-        return await self._create_measured(asked, basis_local)
+        return outcomes(await self.node.do(epr_verbs.create_all(self.node.core, self.view, asked)))
 
     async def recv_measure(self, number: int = 1) -> list[EprMeasured]:
         """Wait for outcomes of pairs that the other end creates so. Raises `RemoteClosed`, `EprRequestFailed`."""
@@ -122,7 +122,7 @@ class EprSocket(SocketFacts):
             PairKind.PREPARE, number, min_fidelity, max_time, priority, atomic=False, consecutive=consecutive,
             local=half(basis_local, rotations_local, random_basis_local),
         )  # fmt: skip
-        return await self._create_measured(asked, basis_local)
+        return outcomes(await self.node.do(epr_verbs.create_all(self.node.core, self.view, asked)))
 
     async def recv_rsp(self, number: int = 1) -> list["Qubit"]:
         """Wait for qubits that the other end prepares. Raises `RemoteClosed`, `EprRequestFailed`."""
@@ -160,13 +160,6 @@ class EprSocket(SocketFacts):
 
     def _qubits(self, views: Sequence[QubitView]) -> list["Qubit"]:
         return [Qubit(self, view) for view in views]
-
-    async def _create_measured(
-        self, asked: CreateTerms, basis: Basis | str | None
-    ) -> list[EprMeasured]:
-        fixed = None if basis is None else read_any_basis(basis)
-        verb = epr_verbs.create_all(self.node.core, self.view, asked, fixed)
-        return outcomes(await self.node.do(verb))
 
 
 class Created:

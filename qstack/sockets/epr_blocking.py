@@ -18,7 +18,6 @@ from qstack.sockets import epr_verbs
 from qstack.sockets.epr_core import GateAsked, QubitView, SocketView
 from qstack.sockets.epr_facts import QubitFacts, SocketFacts, outcomes, qubit_views
 from qstack.sockets.epr_values import (
-    CreateTerms,
     EprMeasured,
     MeasuredQubit,
     RandomBasis,
@@ -117,7 +116,7 @@ class EprSocket(SocketFacts):
             local=half(basis_local, rotations_local, random_basis_local),
             remote=half(basis_remote, rotations_remote, random_basis_remote),
         )  # fmt: skip
-        return self._create_measured(asked, basis_local, timeout)
+        return outcomes(self.node.do(epr_verbs.create_all(self.node.core, self.view, asked), timeout))
 
     def recv_measure(self, number: int = 1, timeout: float | None = None) -> list[EprMeasured]:
         """Wait for outcomes of pairs that the other end creates so. Raises `RemoteClosed`, `EprRequestFailed`."""
@@ -136,7 +135,7 @@ class EprSocket(SocketFacts):
             PairKind.PREPARE, number, min_fidelity, max_time, priority, atomic=False, consecutive=consecutive,
             local=half(basis_local, rotations_local, random_basis_local),
         )  # fmt: skip
-        return self._create_measured(asked, basis_local, timeout)
+        return outcomes(self.node.do(epr_verbs.create_all(self.node.core, self.view, asked), timeout))
 
     def recv_rsp(self, number: int = 1, timeout: float | None = None) -> list["Qubit"]:
         """Wait for qubits that the other end prepares. Raises `RemoteClosed`, `EprRequestFailed`."""
@@ -174,13 +173,6 @@ class EprSocket(SocketFacts):
 
     def _qubits(self, views: Sequence[QubitView]) -> list["Qubit"]:
         return [Qubit(self, view) for view in views]
-
-    def _create_measured(
-        self, asked: CreateTerms, basis: Basis | str | None, timeout: float | None
-    ) -> list[EprMeasured]:
-        fixed = None if basis is None else read_any_basis(basis)
-        verb = epr_verbs.create_all(self.node.core, self.view, asked, fixed)
-        return outcomes(self.node.do(verb, timeout))
 
 
 class Qubit(QubitFacts):

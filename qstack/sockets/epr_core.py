@@ -86,7 +86,6 @@ class RequestView:
     number: int
     socket: "SocketView"
     terms: CreateTerms
-    fixed_basis: Basis | None = None  # in which this end's halves are measured, where one was named
     halves: deque[Half] = field(default_factory=deque)
     told: int = 0
     queued: bool = False
@@ -157,9 +156,9 @@ class EprCore:
         for request in [each for each in self._requests.values() if each.socket is socket]:
             del self._requests[request.number]
 
-    def create(self, socket: SocketView, wanted: CreateTerms, fixed_basis: Basis | None = None) -> RequestView:
+    def create(self, socket: SocketView, wanted: CreateTerms) -> RequestView:
         """Ask for pairs."""
-        request = RequestView(self._number(), socket, wanted, fixed_basis)
+        request = RequestView(self._number(), socket, wanted)
         self._requests[request.number] = request
         self._send(CreateEpr(
             request=request.number, socket=socket.handle, connection=socket.connection, kind=wanted.kind,
@@ -256,22 +255,20 @@ class EprCore:
             return  # closed: the node has freed them
         request = self._requests.get(message.request)
         if message.request and request is None:  # cancelled while this was on its way
-            self.free([half for half in self._halves(message, socket, None) if isinstance(half, QubitView)])
+            self.free([half for half in self._halves(message, socket) if isinstance(half, QubitView)])
             return
-        halves = list(self._halves(message, socket, request))
+        halves = list(self._halves(message, socket))
         if request is not None:
             request.told += len(halves)
             request.halves.extend(halves)
         elif message.kind in socket.incoming:
             socket.incoming[PairKind(message.kind)].extend(halves)
 
-    def _halves(self, message: Any, socket: SocketView, request: RequestView | None) -> list[Half]:
+    def _halves(self, message: Any, socket: SocketView) -> list[Half]:
         if isinstance(message, EprOutcomes):
-            fixed = None if request is None else request.fixed_basis
             return [
-                EprMeasured(each.outcome & 1, fixed if fixed is not None else _basis(each.basis),
-                            BellIndex(each.bell_index & 3), fidelity_from_wire(each.goodness), each.create_id,
-                            each.sequence)
+                EprMeasured(each.outcome & 1, _basis(each.basis), BellIndex(each.bell_index & 3),
+                            fidelity_from_wire(each.goodness), each.create_id, each.sequence)
                 for each in message.outcomes
             ]  # fmt: skip
         halves: list[Half] = []

@@ -6,7 +6,7 @@ from math import pi
 from qstack.base.bell import FLIP, PAULI_BASES, Basis, BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import PurposeId, Qna, parse_qna
-from qstack.base.pairs import BasisChoice, PairKind
+from qstack.base.pairs import ONTO_Z, BasisChoice, PairKind
 from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_to_wire
 from qstack.wire.control import Half
@@ -21,9 +21,6 @@ _MAXIMUM_NUMBER = (1 << 16) - 1
 _MAXIMUM_TIME_MS = (1 << 32) - 1
 _MAXIMUM_PRIORITY = 255
 _TURN = 1 << 16  # steps of a Euler angle in a full turn
-# Turns that bring a basis onto Z: about X, then Y, then X.
-_ONTO_Z = {Basis.Z: (0.0, 0.0, 0.0), Basis.X: (0.0, -pi / 2, 0.0), Basis.Y: (pi / 2, 0.0, 0.0),
-           Basis.Z_PLUS_X: (0.0, -pi / 4, 0.0), Basis.Z_MINUS_X: (0.0, pi / 4, 0.0)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +42,8 @@ class QubitTold:
 class EprMeasured:
     """This end's half of a pair that was measured as it was made: EGP's OK of type M.
 
-    `basis`: what was drawn, or asked for at this end; rotations that the other end asked for come on top. `outcome`:
-    0 or 1, raw. (`create_id`, `sequence`) name the pair at both ends. `goodness`: estimated fidelity to `bell_state`.
+    `basis`: what was drawn, or named by whoever asked; with rotations of one's own it is that after them. `outcome`: 0
+    or 1, raw. (`create_id`, `sequence`) name the pair at both ends. `goodness`: estimated fidelity to `bell_state`.
     """
 
     outcome: int
@@ -125,8 +122,10 @@ def half(
     choice = BasisChoice[random_basis.upper()] if isinstance(random_basis, str) else random_basis
     if basis is not None and (rotations is not None or choice is not RandomBasis.NONE):
         raise LocalMisuse("name a basis, or rotations, or a random basis: not a basis and another one of them")
-    angles = _ONTO_Z[read_any_basis(basis)] if basis is not None else rotations or (0.0, 0.0, 0.0)
-    x1, y, x2 = (round(angle / (2 * pi) * _TURN) % _TURN for angle in angles)
+    if basis is not None:
+        x1, y, x2 = ONTO_Z[read_any_basis(basis)]
+    else:
+        x1, y, x2 = (round(angle / (2 * pi) * _TURN) % _TURN for angle in rotations or (0.0, 0.0, 0.0))
     return Half(choice=choice, x1=x1, y=y, x2=x2)
 
 

@@ -39,18 +39,16 @@ def connected(core: ClientCore, socket: SocketView) -> Verb[int]:
     return socket.last
 
 
-def create(core: ClientCore, socket: SocketView, wanted: CreateTerms, fixed: Basis | None = None) -> Verb[RequestView]:
+def create(core: ClientCore, socket: SocketView, wanted: CreateTerms) -> Verb[RequestView]:
     """Ask for pairs, of which `next_created` gives one after the other."""
     _check(core, socket)
     yield from ()
-    return core.epr.create(socket, wanted, fixed)
+    return core.epr.create(socket, wanted)
 
 
-def create_all(
-    core: ClientCore, socket: SocketView, wanted: CreateTerms, fixed: Basis | None = None
-) -> Verb[list[Half]]:
+def create_all(core: ClientCore, socket: SocketView, wanted: CreateTerms) -> Verb[list[Half]]:
     """Ask for pairs and wait for all of them. Raises `EprRequestFailed`, which holds what came before."""
-    request = yield from create(core, socket, wanted, fixed)
+    request = yield from create(core, socket, wanted)
     try:
         while not request.done:
             _check_request(core, request)

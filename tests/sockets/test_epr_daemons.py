@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import pi
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,58 @@ def test_second_process_of_a_purpose_is_refused_by_name(lab: Laboratory) -> None
             second.open_epr_socket(FAR, PURPOSE)
         with pytest.raises(qs.SocketRefused, match="at the other end of no link"):
             second.open_epr_socket("64512.9", PURPOSE)
+
+
+def test_pairs_measured_as_they_are_made_agree_in_every_basis(lab: Laboratory) -> None:
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, theirs = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+        for basis in ("X", "Y", "Z"):
+            near = ours.create_measure(24, basis_local=basis, basis_remote=basis, timeout=PATIENCE_S)
+            far = theirs.recv_measure(24, timeout=PATIENCE_S)
+            assert {each.basis.name for each in (*near, *far)} == {basis}
+            assert {a.outcome ^ b.in_frame for a, b in zip(near, far, strict=True)} == {int(basis == "Y")}
+        near = ours.create_measure(96, random_basis_local="XZ", random_basis_remote="XZ", timeout=PATIENCE_S)
+        far = theirs.recv_measure(96, timeout=PATIENCE_S)
+        same = [(a, b) for a, b in zip(near, far, strict=True) if a.basis is b.basis]
+        assert 20 < len(same) < 76 and all(a.outcome == b.in_frame for a, b in same)
+
+
+def test_qubits_prepared_from_afar_are_those_that_were_measured(lab: Laboratory) -> None:
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, theirs = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+        for basis in ("X", "Z"):
+            near = ours.create_rsp(8, basis_local=basis, timeout=PATIENCE_S)
+            far = theirs.measure_all(theirs.recv_rsp(8, timeout=PATIENCE_S), basis)
+            assert [each.outcome for each in near] == [each.in_frame for each in far if each]
+
+
+def test_swap_by_gates_of_the_application_joins_the_far_halves(lab: Laboratory) -> None:
+    """CNOT, H and two measurements are a Bell measurement on the near halves."""
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, theirs = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+        for _ in range(6):
+            one, two = ours.create_keep(2, timeout=PATIENCE_S)
+            ends = theirs.recv_keep(2, timeout=PATIENCE_S)
+            one.cnot(two)
+            one.h()
+            z_part, x_part = one.measure().outcome, two.measure().outcome
+            frame = one.bell_state ^ two.bell_state ^ (x_part << 1 | z_part)
+            assert ends[0].measure("X").outcome ^ ends[1].measure("X").outcome == frame & 1
+
+
+def test_gates_turn_qubits_as_their_names_say(lab: Laboratory) -> None:
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, theirs = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+
+        def flips(act: Callable[[qs.epr_blocking.Qubit], None], before: str, after: str) -> int:
+            """Whether `act` turns +`before` into -`after`."""
+            [near], [far] = ours.create_keep(timeout=PATIENCE_S), theirs.recv_keep(timeout=PATIENCE_S)
+            told = far.measure(before).in_frame ^ (before == "Y")  # what near's half is now, in its frame
+            act(near)
+            return near.measure(after).outcome ^ told
+
+        assert [flips(lambda q: q.h(), *bases) for bases in ("XZ", "ZX", "YY")] == [0, 0, 1]
+        assert [flips(lambda q: q.s(), *bases) for bases in ("XY", "YX", "ZZ")] == [0, 1, 0]
+        assert [flips(lambda q: q.k(), *bases) for bases in ("YZ", "ZY", "XX")] == [0, 0, 1]
+        assert [flips(lambda q: q.rot_x(pi / 2), *bases) for bases in ("YZ", "ZY", "XX")] == [0, 1, 0]
+        assert [flips(lambda q: q.rot_y(pi), *bases) for bases in ("XX", "YY", "ZZ")] == [1, 0, 1]

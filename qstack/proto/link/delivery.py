@@ -14,7 +14,7 @@ from typing import Protocol as Interface
 
 from qstack.base.bell import Basis, BellIndex, Gate
 from qstack.base.ids import Cycle, QubitId
-from qstack.base.pairs import BasisChoice, PairKind
+from qstack.base.pairs import BasisChoice, PairKind, Rotation, basis_before
 from qstack.base.time import DomainTime
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.memory import MemoryPool
@@ -213,7 +213,10 @@ class Delivery:
             return
         if unready.memory is not None:
             self._pool.give_back(unready.memory)
-        self.hand(unready.request, replace(unready.half, outcome=bit, basis=basis))
+        create = unready.request.create
+        reading = create.local if unready.request.mine else create.remote
+        turned = basis_before(Rotation(reading.x1, reading.y, reading.x2), basis)
+        self.hand(unready.request, replace(unready.half, outcome=bit, basis=turned))
 
     def hand(self, request: Request, half: Half) -> None:
         """All is known of a pair: its user has it, or it waits for the others of an atomic request."""

@@ -9,12 +9,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from qstack.base.bell import FLIP
+from qstack.base.bell import FLIP, Basis
 from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage, TellClient
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import PurposeId, Qna, QubitId, make_qna
 from qstack.base.locator import Arrival, Locator
-from qstack.base.pairs import PairKind
+from qstack.base.pairs import PairKind, basis_before
 from qstack.base.services import (
     CancelCreate,
     CreateAccepted,
@@ -286,7 +286,8 @@ class Ends:
         outcome = FLIP[bell][0] if measured and not mine else 0
         self.service(node, PairOk(
             other, create.purpose, create.create_id, mine, create.kind, sequence, qubit, bell, DomainTime(99),
-            (1.0,) * 16, 0.9, outcome if measured else None, None,
+            (1.0,) * 16, 0.9, outcome if measured else None, basis_before((create.local if mine else create.remote)[1],
+                                                                          Basis.Z) if measured else None,
         ))  # fmt: skip
 
     def bad(self, node: Qna, message: Message) -> bool:
