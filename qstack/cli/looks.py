@@ -55,11 +55,11 @@ def _sessions(told: replies.SessionsReply) -> str:
 
 def _links(told: replies.LinksReply) -> str:
     heads = ("LINK", "NEIGHBOUR", "UP", "STATION", "MEMORIES", "FREE", "OFFERED", "HELD", "QUEUED", "WINDOWS", "PAIRS",
-             "PAIRS/S", "ATTEMPTS", "ASKED", "ESTIMATED", "TRUE", "OLDEST", "ERRORS")  # fmt: skip
+             "PAIRS/S", "ATTEMPTS", "ASKED", "ESTIMATED", "TESTS", "TRUE", "OLDEST", "ERRORS")  # fmt: skip
     rows = [
-        (each.link, each.neighbour, each.up, each.stations, each.memories, each.free, each.offered, each.held,
+        (each.link, each.neighbour, each.up, each.stations, each.memories, each.free, each.offered, _held(each),
          each.queued_requests, each.open_windows, each.pairs, each.rate_hz, each.cycles_attempted,
-         _fidelity(each.asked_fidelity or None), _fidelity(each.fidelity), _fidelity(each.true_fidelity),
+         _fidelity(each.asked_fidelity or None), _estimate(each), each.tests, _fidelity(each.true_fidelity),
          duration(each.oldest_request_s), each.errors)
         for each in told.links
     ]  # fmt: skip
@@ -102,6 +102,15 @@ def _memories(told: replies.MemoriesReply) -> str:
         for each in told.memories
     ]  # fmt: skip
     return table(heads, rows, "no memories: this node has no end of a link")
+
+
+def _held(link: replies.Link) -> str:
+    return f"{link.held} ({link.stocked} stock)" if link.stocked else str(link.held)
+
+
+def _estimate(link: replies.Link) -> str:
+    known = f"{link.fidelity:.4f}"
+    return f"{known} ({link.fidelity_low:.3f}..{link.fidelity_high:.3f})" if link.tests else known
 
 
 def _fidelity(value: float | None) -> str:

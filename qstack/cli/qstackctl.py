@@ -37,8 +37,9 @@ Exit codes: 0 done, 1 not done (a line on standard error says why), 2 wrong comm
 _TRUTHS = {
     "links": (
         "quantum links: queues, rates, attempts, fidelities. ASKED is the most that a live request of an application "
-        "asks for, ESTIMATED what a fresh pair is expected to have, TRUE the mean over the pairs held now, OLDEST the "
-        "age of the oldest request; ERRORS counts requests without all their pairs, and pairs revoked"
+        "asks for, ESTIMATED what a fresh pair is expected to have and, after TESTS, where that lies (95 %), TRUE the "
+        "mean over the pairs held now, OLDEST the age of the oldest request; ERRORS counts requests without all their "
+        "pairs, and pairs revoked"
     ),
     "memories": (
         "memories of the node's links, who holds their qubits, how good those are, and since when. ESTIMATED is as of "

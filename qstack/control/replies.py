@@ -137,7 +137,10 @@ class Link(Figures):
     pairs; `rate_hz`: of late. `fidelity`: estimated of a fresh pair; `asked_fidelity`: the most that a live request of
     an application asks for, 0 for none; `true_fidelity`: mean over the pairs held, which the twin alone can tell.
     `oldest_request_s`: how long the oldest live request of an application has lasted; `errors`: requests of
-    applications that ended without all their pairs, and pairs revoked.
+    applications that ended without all their pairs, and pairs revoked. `emptying`: memories that the device is asked to
+    empty; `stocked`: pairs that nobody has asked for yet, among those held. `fidelity_low` to `fidelity_high`: where
+    the estimate lies (95 %); `bright`: population of the bright state that was last used, 0 for the link's own;
+    `tests`: test rounds of which both ends have told, `error_rates` in Z, X and Y.
     """
 
     link: int
@@ -160,6 +163,13 @@ class Link(Figures):
     true_fidelity: float | None = None
     oldest_request_s: float | None = None
     errors: int = 0
+    emptying: int = 0
+    stocked: int = 0
+    fidelity_low: float = 0.0
+    fidelity_high: float = 1.0
+    bright: float = 0.0
+    tests: int = 0
+    error_rates: tuple[float, ...] = ()
 
 
 class EprRequest(Figures):

@@ -39,7 +39,9 @@ def _link(node: Node, told: LinkDescription, epr: EprDescription, now_ns: Instan
         fidelity=told.fidelity,
         asked_fidelity=max((fidelity_from_wire(each.min_fidelity) for each in asked), default=0.0),
         oldest_request_s=max((_since(each.since_ns, now_ns) for each in asked), default=None),
-        errors=epr.errors.get(told.neighbour, 0),
+        errors=epr.errors.get(told.neighbour, 0), emptying=told.emptying, stocked=told.stocked,
+        fidelity_low=told.fidelity_bounds[0], fidelity_high=told.fidelity_bounds[1], bright=told.bright,
+        tests=told.tests, error_rates=tuple(each.value for each in told.error_rates),
     )  # fmt: skip
 
 

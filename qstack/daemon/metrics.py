@@ -83,6 +83,18 @@ def _links(told: LinksReply, memories: MemoriesReply) -> Iterator[Family]:
                 [(labels, each.rate_hz) for labels, each in links])  # fmt: skip
     yield gauge("qstack_link_fidelity_estimated", "Of a fresh pair.",
                 [(labels, each.fidelity) for labels, each in links])  # fmt: skip
+    yield gauge("qstack_link_fidelity_bound", "Where the estimate lies (95 %).", [
+        ({**labels, "bound": bound}, getattr(each, f"fidelity_{bound}"))
+        for labels, each in links for bound in ("low", "high")
+    ])  # fmt: skip
+    yield counter("qstack_link_tests_total", "Test rounds of which both ends have told.",
+                  [(labels, each.tests) for labels, each in links])  # fmt: skip
+    yield gauge("qstack_link_test_error_ratio", "Of test rounds, those that disagreed, by basis.", [
+        ({**labels, "basis": basis}, rate)
+        for labels, each in links for basis, rate in zip(("Z", "X", "Y"), each.error_rates, strict=False)
+    ])  # fmt: skip
+    yield gauge("qstack_link_stocked_pairs", "Pairs that nobody has asked for yet.",
+                [(labels, each.stocked) for labels, each in links])  # fmt: skip
     yield gauge("qstack_link_fidelity_asked", "The most that a live request of an application asks for.",
                 [(labels, each.asked_fidelity) for labels, each in links])  # fmt: skip
     yield gauge("qstack_link_queued_requests", "Requests in the link's queue.",

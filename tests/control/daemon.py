@@ -51,7 +51,8 @@ SESSION = Session(node="64512.2", scope="hop", state="established", role="initia
                   certificate_until=2_000_000_000, generation=0, sent=12, age_s=3.0, heard_s=0.2)  # fmt: skip
 LINK = Link(link=1, neighbour="64512.2", up=True, master=True, stations=("64512.2",), memories=32, free=30, offered=0,
             held=2, queued_requests=0, open_windows=0, circuits=1, pairs=5, cycles_attempted=100, rate_hz=2.5,
-            fidelity=0.98, asked_fidelity=0.95, oldest_request_s=61.0, errors=3)  # fmt: skip
+            fidelity=0.98, asked_fidelity=0.95, oldest_request_s=61.0, errors=3,
+            stocked=1, tests=40, fidelity_low=0.965, fidelity_high=0.991, error_rates=(0.01, 0.02, 0.03))  # fmt: skip
 EPR_SOCKET = EprSocket(
     socket="5", neighbour="64512.2", purpose=7, user=1000, state="connected", connection=2, held=1,
     requests=(EprRequest(kind="keep", state="queued", number=10, told=4, min_fidelity=0.95, age_s=61.0, left_s=9.0),),

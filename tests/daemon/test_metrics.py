@@ -73,6 +73,9 @@ def test_node_tells_its_links_memories_requests_and_counters() -> None:
     assert value(families, "qstack_link_fidelity_estimated", **link) == 0.98
     assert value(families, "qstack_link_fidelity_asked", **link) == 0.95
     assert value(families, "qstack_link_errors_total", **link) == 3
+    assert value(families, "qstack_link_fidelity_bound", bound="low", **link) == 0.965
+    assert value(families, "qstack_link_test_error_ratio", basis="X", **link) == 0.02
+    assert value(families, "qstack_link_stocked_pairs", **link) == 1
     assert value(families, "qstack_link_memories", place="held", **link) == 2
     assert value(families, "qstack_epr_sockets", state="connected") == 1
     assert value(families, "qstack_events_total", protocol="unit", event="started") == 1
