@@ -16,7 +16,7 @@ KEYS = ["name", "ours", "theirs", "peer", "unit", "ratio", "command"]
 WANTED = {
     "codec.decode/scapy", "codec.encode/scapy", "codec.decode/dpkt", "session.handshake/dtls",
     "seal.datagrams/bare-udp", "nodes.start/simulaqron", "engine.swap/sequence", "engine.swap/c.1e3",
-    "engine.swap/c.1e6", "engine.circuit/qutip",
+    "engine.swap/c.1e6", "engine.circuit/qutip", "twin.primitives/s", "twin.items/s", "twin.round-trip/p50",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.benchmarks import circuit, codec, engine, epr, seal, session, starting
+from tools.benchmarks import circuit, codec, engine, epr, seal, session, starting, twin
 from tools.benchmarks.comparison import Comparison
 
 Entry = Callable[[], Comparison]
@@ -21,6 +21,7 @@ ENTRIES: dict[str, Entry] = {
     **engine.ENTRIES,
     **circuit.ENTRIES,
     **epr.ENTRIES,
+    **twin.ENTRIES,
 }
 
 
