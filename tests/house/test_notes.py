@@ -17,6 +17,7 @@ from qstack.proto.epr import states as epr
 from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link import states as link
+from qstack.proto.link.data import MAXIMUM_MESSAGE
 from qstack.proto.link.params import LinkParameters
 from qstack.proto.qarp import states as qarp
 from qstack.proto.qarp.params import QarpParameters
@@ -28,6 +29,7 @@ from qstack.twin.configuration import GRACE_NS, HORIZON_NS
 from qstack.wire.control import MAXIMUM_ACTS, MAXIMUM_PAIRS
 from qstack.wire.epr import MAXIMUM_FINISHED, MAXIMUM_GIVEN_UP
 from qstack.wire.header import BASE_DATAGRAM_OCTETS
+from qstack.wire.link import MAXIMUM_DATA, MAXIMUM_SAMPLES
 from qstack.wire.protocols import UDP_PORT, Protocol
 from qstack.wire.value import message_classes, tlv_classes
 from tests.house.tree import ROOT, cython_files, project_files, python_files
@@ -52,6 +54,7 @@ C, E, H, L, Q, S, U = (
     CircuitParameters(), ExchangeParameters(), HeaderParameters(), LinkParameters(), QarpParameters(),
     SessionParameters(), UnitParameters(),
 )  # fmt: skip
+F = L.estimation
 
 # Note, how it says the number ("#" stands for it, with its unit), and the source's.
 NUMBERS: list[tuple[str, str, int]] = [
@@ -72,6 +75,19 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("epr", "pairs in a PairsGivenUp: #.", MAXIMUM_GIVEN_UP),
     ("epr", "Acts in a message: #;", MAXIMUM_ACTS),
     ("epr", "pairs in a message: #.", MAXIMUM_PAIRS),
+    ("data", "of which nothing was heard for #.", L.dense_timeout_ns),
+    ("data", "Octets in a plain block: #;", MAXIMUM_DATA),
+    ("data", "in a message: #.", MAXIMUM_MESSAGE),
+    ("estimation", "An older sample counts less by 1/# with", F.tally.remembered_tests),
+    ("estimation", "and to 1/e in #: drifts", F.tally.memory_ns),
+    ("estimation", "begins at 1 with the weight of # samples", round(F.tally.prior_tests)),
+    ("estimation", "and so on down to #, the greatest", F.settings.shortest_window_ns),
+    ("estimation", "The first comes # after the beginning", F.calibration.first_ns),
+    ("estimation", "twice the one before, up to #:", F.calibration.interval_ns),
+    ("estimation", "sums begin with the weight of # clicks", round(F.calibration.prior_clicks)),
+    ("estimation", "dark counts with that of # cycles", round(F.calibration.prior_cycles)),
+    ("estimation", "an older round counts less by 1/# with", F.calibration.remembered_rounds),
+    ("estimation", "Samples in one message: #.", MAXIMUM_SAMPLES),
     ("header", "The UDP port is # by default", UDP_PORT),
     ("header", "A datagram is at most # octets unless", BASE_DATAGRAM_OCTETS),
     ("header", "at most # requests a second, burst", H.replies_per_second),

@@ -26,6 +26,7 @@ __all__ = ["EstimationParameters", "EstimationUnit"]
 _Question = tuple[PairKind, float]
 _RECONSIDERED = 32  # tests after which settings are chosen anew
 _ANSWERS_KEPT = 64
+_STATES_KEPT = 256
 _LATENESS_GAIN = 8  # after RFC 6298: the mean follows by an eighth, the deviation by a quarter
 _LATENESS_STEPS = 16  # lateness counts in sixteenths of its power of two, so that small changes choose nothing anew
 
@@ -59,6 +60,7 @@ class EstimationUnit:
         self._mean_late_ns = float(parameters.late_ns)
         self._late_deviation_ns = 0.0
         self._since = 0  # tests since settings were chosen anew
+        self._states: dict[tuple[int, int], tuple[LinkModel, int, Correlations]] = {}  # asked for every pair
         self._answers: OrderedDict[_Question, tuple[LinkModel, int, Setting | None]] = OrderedDict()
 
     # --- what it is told -----------------------------------------------------------------------------------------
@@ -116,7 +118,15 @@ class EstimationUnit:
 
     def state(self, bright: int, bell_index: int, born: DomainTime) -> Correlations:
         """What a pair is believed to be at its birth, the lower end's qubit first."""
-        return self.tally.corrected(self.model(bright, born).expected_states()[bell_index])
+        model = self.model(bright, born)
+        known = self._states.get((bright, bell_index))
+        if known is not None and known[0] is model and known[1] == self.tally.tests:
+            return known[2]
+        state = self.tally.corrected(model.expected_states()[bell_index])
+        if len(self._states) >= _STATES_KEPT:
+            self._states.clear()
+        self._states[bright, bell_index] = model, self.tally.tests, state
+        return state
 
     def kept(self, state: Correlations, wait_ns: int) -> Correlations:
         """A state, the lower end's qubit first, after both halves have waited in their memories."""
