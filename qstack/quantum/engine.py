@@ -240,13 +240,6 @@ class StateEngine:
         )
         return _statuses(statuses)
 
-    def correct(self, qubits: Sequence[QubitHandle], paulis: Sequence[int], instants_ns: Sequence[int]) -> list[Status]:
-        """Apply Paulis, each by its frame bits: 1 = Z part, 2 = X part."""
-        statuses, none = _octets(qubits), array("d", bytes(8 * len(qubits)))
-        gates = array("B", [pauli if pauli <= Gate.Y else _NO_GATE for pauli in paulis])
-        self._pairs.apply(gates, array("Q", qubits), _words(len(qubits)), none, none, array("q", instants_ns), statuses)
-        return _statuses(statuses)
-
     # ---- measurements ----
 
     def swap(
@@ -377,7 +370,6 @@ class StateEngine:
         return self._kinds[lifetimes]
 
 
-_NO_GATE = 255
 _STATUSES, _BELLS = tuple(Status), tuple(BellIndex)  # by number: quicker than calling the enumeration
 _HALF = 0.5**0.5
 _AXES = {

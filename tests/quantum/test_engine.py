@@ -14,7 +14,7 @@ from qstack.base.chance import Chance
 from qstack.base.errors import LocalMisuse, ResourceLimit
 from qstack.quantum import formulas, reference
 from qstack.quantum.draws import Draws
-from qstack.quantum.engine import Axis, NewPair, PairEngine, QubitHandle, Readout, StateEngine, Status
+from qstack.quantum.engine import Axis, GateCall, NewPair, PairEngine, QubitHandle, Readout, StateEngine, Status
 from qstack.quantum.memories import MemoryModel
 
 EXACT = 1e-12
@@ -94,7 +94,7 @@ def test_engine_pauli_on_random_state_equals_reference(half, gate):
     r = random_state(7)
     engine = StateEngine()
     qubits = pair(engine, r)
-    assert engine.correct([qubits[half]], [gate], [0]) == [Status.OK]
+    assert engine.apply([GateCall(gate, (qubits[half],))], [0]) == [Status.OK]
     assert np.abs(matrix(engine, qubits[0]) - reference.correct(r, half, gate)).max() < EXACT
 
 
@@ -174,7 +174,7 @@ def test_engine_instant_before_the_last_is_refused_and_changes_nothing():
     before = matrix(engine, a[0], 100)
     assert engine.decohere([a[0]], [99]) == [Status.EARLY]
     assert engine.measure([a[0]], [Basis.Z], [99], [0.5])[0].status is Status.EARLY
-    assert engine.correct([a[0]], [Gate.X], [99]) == [Status.EARLY]
+    assert engine.apply([GateCall(Gate.X, (a[0],))], [99]) == [Status.EARLY]
     assert engine.erase([a[0]], [99]) == [Status.EARLY]
     assert engine.swap([(b[1], a[0])], [99], [0.5])[0].status is Status.EARLY
     assert (matrix(engine, a[0], 100) == before).all()

@@ -8,7 +8,7 @@ import pytest
 import qutip
 
 from qstack.base.bell import PAULI_BASES, Gate
-from qstack.quantum.engine import NewPair, StateEngine, Status
+from qstack.quantum.engine import GateCall, NewPair, StateEngine, Status
 from qstack.quantum.memories import MemoryModel
 
 EXACT = 1e-12
@@ -107,7 +107,7 @@ def test_engine_pauli_equals_that_of_qutip(half, gate):
     unitary = {Gate.I: S[0], Gate.Z: S[3], Gate.X: S[1], Gate.Y: S[2]}[gate]
     engine = StateEngine()
     qubits = pair(engine, rho)
-    engine.correct([qubits[half]], [gate], [0])
+    engine.apply([GateCall(gate, (qubits[half],))], [0])
     assert distance(engine, qubits[0], apply(rho, half, [unitary])) < EXACT
 
 

@@ -164,7 +164,7 @@ def test_twin_answers_every_request_once_and_keeps_nothing_in_the_end(devices, s
         answered += [(to, result.request_id) for to, result in net.twin.take_results()]
         assert net.twin.live_pairs <= 3 * QUBITS + 24  # those in flight
         consistent(net)
-    net.now_ns += 100 * CYCLE_NS + GRACE_NS
+    net.now_ns += 200 * CYCLE_NS + GRACE_NS  # past the last window
     net.twin.handle_deadline(net.now_ns)
     answered += [(to, result.request_id) for to, result in net.twin.take_results()]
     assert len(set(answered)) == len(answered)
