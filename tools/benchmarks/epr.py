@@ -4,8 +4,8 @@ Both sides run the same program in two processes: open an EPR socket, then creat
 measure at the other end) until all pairs are measured. Ours (`epr_application.py`) on two `qstackd` with mutual TLS and
 a `qtwind`, on an ideal link without pacing, the attempts and heralds of every pair made all the same; theirs
 (`simulaqron_application.py`) by NetQASM's SDK on a SimulaQron network, which has an ideal channel and no attempts.
-Batches are as large as each side bears: SimulaQron has room for 20 qubits. Correlation is told beside each rate; a side
-with wrong outcomes has no rate. Median of three runs each, in turns, every run of theirs on a new network.
+Both in batches of 8, since SimulaQron has room for 20 qubits. Correlation is told beside each rate; a side with wrong
+outcomes has no rate. Median of three runs each, in turns, every run of theirs on a new network.
 
 `link.connect`: from opening the socket until pairs can be asked for; ours includes the handshake with the other end.
 """
@@ -33,8 +33,7 @@ RUNS = 3
 HERE = Path(__file__).parent
 LAB = ROOT / "build" / "bench" / "two-nodes"
 PEER = f"SimulaQron {SIMULAQRON_VERSION}"
-OUR_PAIRS, OUR_BATCH = 4_096, 128
-THEIR_PAIRS, THEIR_BATCH = 48, 8
+OUR_PAIRS, THEIR_PAIRS, BATCH = 2_048, 48, 8
 PATIENCE_S = 120.0
 
 
@@ -108,14 +107,14 @@ def _our_network() -> Iterator[None]:
 
 def _our_run() -> Run:
     program = [sys.executable, str(HERE / "epr_application.py")]
-    size = [str(OUR_PAIRS), str(OUR_BATCH)]
+    size = [str(OUR_PAIRS), str(BATCH)]
     return _run([*program, "receive", str(LAB / "bob.sock"), "64512.1", *size],
                 [*program, "create", str(LAB / "alice.sock"), "64512.2", *size])  # fmt: skip
 
 
 def _their_run(command: Path) -> Run:
     program = [str(command.with_name("python")), str(HERE / "simulaqron_application.py")]
-    size = [str(THEIR_PAIRS), str(THEIR_BATCH)]
+    size = [str(THEIR_PAIRS), str(BATCH)]
     return _run([*program, "receive", *size], [*program, "create", *size], cwd=FOLDER, env=environment())
 
 
