@@ -36,7 +36,7 @@ from qstack._cext.operations cimport (
 from qstack._cext.refusals cimport check_bloch, check_kinds, check_states, pauli_factors, same, unit_vector
 from qstack._cext.registers cimport may_hold, reduced, settle
 from qstack._cext.store cimport (
-    ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, OK, PAIR, UNKNOWN_OPERAND, Qubit, Store, close_store, find,
+    ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, OK, PAIR, UNKNOWN_OPERAND, Qubit, close_store, find,
     handle_of, has_room, index_of, intern_kind, open_store, take_qubit, take_slot,
 )
 from qstack._cext.swapping cimport swap_many

@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 from qstack._cext.algebra cimport bell_signs, draw_bell, trace_out
 from qstack._cext.store cimport (
     ALONE, ERASED, IN_REGISTER, MOST_QUBITS, NOBODY, NO_ROOM, OK, PAIR, SAME_QUBIT, STALE, Qubit, Register, Store,
-    decays, find, free_qubit_of, free_slot_of, grow_registers, has_room, index_of, survival, take_slot, tensor_of,
+    decays, find, free_qubit_of, free_slot_of, grow_registers, has_room, survival, take_slot, tensor_of,
 )
 from qstack._cext.tensor cimport age, join_bell, multiply, project_bell, project_out, stride_of
 
