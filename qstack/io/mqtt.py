@@ -114,6 +114,7 @@ class MqttLine:
                 await trio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         finally:
+            self._on_trouble = lambda reason: None  # that the connection ends now is as it should be
             if self.connected:
                 self._client.publish(self._will.topic, self._will.payload, _AT_LEAST_ONCE, self._will.retained)
             self._client.disconnect()

@@ -221,7 +221,8 @@ class LinkRequests:
         found = self._attempts.fetch(bank.node, message.link, message.first_cycle, message.offsets, now_ns)
         if isinstance(found, Status):
             return found
-        last_ns = link.start_ns(message.first_cycle + max(message.offsets)) + bank.device.gates.measure.duration_ns
+        offsets = [offset for offset, each in zip(message.offsets, found, strict=True) if each.status == Status.OK]
+        last_ns = link.start_ns(message.first_cycle + max(offsets, default=0)) + bank.device.gates.measure.duration_ns
         known_ns = max(now_ns, last_ns)
         self._give(bank, OutcomesFetched, message, completed_ns=known_ns, ideal_ns=known_ns, now_ns=now_ns,
                    outcomes=tuple(found))  # fmt: skip
