@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qstack.base.bell import FLIP, Basis
 from qstack.base.chance import Chance
@@ -41,7 +41,7 @@ from qstack.wire.value import Message
 __all__ = ["Application", "Life", "PairKey"]
 
 PURPOSE = 7
-KINDS = (PairKind.KEEP, PairKind.KEEP, PairKind.PREPARE)
+KINDS = (PairKind.KEEP, PairKind.KEEP, PairKind.MEASURE, PairKind.PREPARE)
 PairKey = tuple[int, int, int, int]  # (asker, which life of that node, create_id, sequence)
 
 
@@ -72,12 +72,15 @@ class Application:
 
 
 class Life:
-    """One seed's applications. Nodes may crash too, when `crashes`."""
+    """One seed's applications. Nodes may crash too, when `crashes`; an idle link keeps `stock` pairs."""
 
-    def __init__(self, seed: int, report: WeatherReport, *, crashes: bool = False) -> None:
+    def __init__(self, seed: int, report: WeatherReport, *, crashes: bool = False, stock: int = 0) -> None:
         chance = Chance(b"epr life %d" % seed)
         self.dice = Dice(chance)
         self.topology = chain((2,), link=TopologyLink(("", ""), "", memories=8))
+        if stock:
+            parameters = replace(self.topology.template.link, stock_pairs=stock)
+            self.topology = replace(self.topology, template=replace(self.topology.template, link=parameters))
         self.simulation: Simulation = self.topology.simulate(chance.octets(b"network", 32), report)
         self.simulation.witness = self
         self.nodes = (self.topology.qna("n1"), self.topology.qna("n2"))
@@ -267,7 +270,7 @@ class Life:
             if told.sockets or told.held or node.machines.epr.open_acts or node.machines.epr.next_deadline():
                 faults.append(f"epr of {qna & 15} holds {told}")
             for link in node.machines.link.describe().links:
-                if link.free != link.memories or link.queued_requests:
+                if link.free + link.offered + link.stocked + link.emptying != link.memories or link.queued_requests:
                     faults.append(f"link of {qna & 15}: {link}")
         return faults
 
