@@ -26,9 +26,10 @@ from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.session.params import SessionParameters
 from qstack.proto.unit.admission import ClaimRule
 from qstack.proto.unit.params import UnitParameters
-from qstack.quantum.memories import MemoryModel
+from qstack.quantum.memories import MemoryModel, Operation
 from qstack.wire.qarp import Capability
-from qstack.wire.twin import PROBABILITY_UNIT, Attached
+from qstack.wire.twin import PROBABILITY_UNIT, Attached, MemoryRole
+from qstack.wire.twin import Operation as OperationName
 
 __all__ = ["PARAMETERS", "check", "make_chance", "make_node"]
 
@@ -71,7 +72,7 @@ def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
         locators={each.name: (each.locator,) for each in file.segments},
         device_port=file.node.device_port,
         capabilities=_capabilities(file),
-        links=tuple(_link(link, memories, device) for link, memories in zip(file.links, file.memories, strict=True)),
+        links=_links(file, device),
         stations=_stations(file),
         prefixes=tuple(PrefixRoute(route.prefix, route.node) for route in file.routes if route.prefix and route.node),
         nodes=tuple(_node_routes(file.routes)),
@@ -95,25 +96,45 @@ def _capabilities(file: NodeFile) -> Capability:
     return found
 
 
-def _link(link: Link, memories: tuple[int, ...], device: Attached | None) -> LinkConfiguration:
+def _links(file: NodeFile, device: Attached | None) -> tuple[LinkConfiguration, ...]:
+    """Of what a link names, the device says what is for storage; storage that no link names is there for all."""
+    kinds = () if device is None else device.memories
+    stores = {
+        number for each in kinds if each.role == MemoryRole.STORAGE
+        for number in range(each.first, each.first + each.count)
+    }  # fmt: skip
+    named = stores & {number for numbers in file.memories for number in numbers}
+    return tuple(
+        _link(link, tuple(number for number in numbers if number not in stores), device,
+              tuple(sorted(stores & set(numbers) if named else stores)))
+        for link, numbers in zip(file.links, file.memories, strict=True)
+    )  # fmt: skip
+
+
+def _link(
+    link: Link, memories: tuple[int, ...], device: Attached | None, storage: tuple[int, ...]
+) -> LinkConfiguration:
     states = None if link.states is None else tuple(link.states)
     hardware = None if link.hardware is None else link_hardware(link.hardware, link.cycle_ns)
     return LinkConfiguration(
         link=LinkId(link.id), neighbour=link.neighbour, stations=link.stations, memories=memories,  # type: ignore[arg-type]
         cycle_ns=link.cycle_ns, slot_cycles=link.slot_cycles, success_probability=link.success_probability,
         fidelity=link.fidelity, states=states, hardware=hardware,  # type: ignore[arg-type]
-        handling=_handling(memories, device),
+        handling=_handling(memories, device, bool(storage)), storage=storage,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _handling(memories: tuple[int, ...], device: Attached | None) -> EndHandling:
-    """What the device says of the memories in which a link's pairs are born."""
+def _handling(memories: tuple[int, ...], device: Attached | None, moves: bool) -> EndHandling:
+    """What the device says of the memories in which a link's pairs are born, and of the move into storage."""
     kinds = () if device is None else device.memories
     kind = next((each for each in kinds if memories and each.first <= memories[0] < each.first + each.count), None)
     if kind is None:
         return EndHandling()
     readout = kind.p0 / PROBABILITY_UNIT, kind.p1 / PROBABILITY_UNIT
-    return EndHandling(MemoryModel(kind.t1_ns, kind.t2_ns, kind.depolarising_ns, readout))
+    costs = () if device is None or not moves else device.operations
+    move = next((Operation(each.duration_ns, each.error / PROBABILITY_UNIT) for each in costs
+                 if each.operation == OperationName.MOVE), Operation())  # fmt: skip
+    return EndHandling(MemoryModel(kind.t1_ns, kind.t2_ns, kind.depolarising_ns, readout), move)
 
 
 def _stations(file: NodeFile) -> tuple[StationConfiguration, ...]:

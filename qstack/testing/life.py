@@ -57,7 +57,8 @@ _HOUR_NS = 60 * MINUTE_NS
 _CYCLE_NS = 5 * MILLISECOND_NS
 _SLOT_CYCLES = 2_000
 _PROBABILITY = 0.002
-_MEMORIES = 8
+_MEMORIES = 5
+_STORAGE = 3
 _STOCK = 2
 _LONGEST_NS = 5 * MINUTE_NS  # of a request, and of a user's holding a pair
 _REST_NS = 20 * MINUTE_NS  # from the last request until all must be at rest
@@ -337,8 +338,8 @@ def _name(own: Qna, service: PairOk | PairsRevoked, sequence: int) -> Name:
 
 
 def _topology() -> Topology:
-    link = TopologyLink(("", ""), "", memories=_MEMORIES, success_probability=_PROBABILITY, cycle_ns=_CYCLE_NS,
-                        slot_cycles=_SLOT_CYCLES)  # fmt: skip
+    link = TopologyLink(("", ""), "", memories=_MEMORIES, storage=_STORAGE, success_probability=_PROBABILITY,
+                        cycle_ns=_CYCLE_NS, slot_cycles=_SLOT_CYCLES)  # fmt: skip
     topology = chain((2,), station="third", link=link, static=True)
     template = replace(
         topology.template,

@@ -25,7 +25,7 @@ from qstack.proto.route.table import AsRoute, NodeRoute, PrefixRoute
 from qstack.proto.unit.admission import ClaimRule
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.links import LinkModel
-from qstack.quantum.memories import DeviceModel, MemoryBank, MemoryModel
+from qstack.quantum.memories import DeviceModel, GateSet, MemoryBank, MemoryModel, Operation
 from qstack.quantum.schemes import SingleClick
 from qstack.testing.simulation import Place, Simulation
 from qstack.testing.weather import CALM, Partition, Weather, WeatherReport
@@ -42,25 +42,28 @@ _CLOCK_STEP_NS = 7_777_777_777  # between the clocks of two nodes, so that none 
 
 @dataclass(frozen=True, slots=True)
 class TopologyNode:
-    """A node. `endpoints`: URN prefixes whose units are delivered here, to any user."""
+    """A node. `endpoints`: URN prefixes whose units are delivered here, to any user. `move`: into storage."""
 
     name: str
     qna: Qna
     endpoints: tuple[str, ...] = ()
     memory: MemoryModel = field(default_factory=MemoryModel)
+    move: Operation = field(default_factory=Operation)
 
 
 @dataclass(frozen=True, slots=True)
 class TopologyLink:
     """A link between two nodes, by name. `station`: whose device hears the heralds, an end or any other node.
 
-    `memories`: at each end. `success_probability`, `fidelity`: of an attempt, of a fresh pair (Werner). `hardware`:
+    `memories`, `storage`: at each end, those in which pairs are born and those that they can be moved into; what a
+    move costs say the nodes. `success_probability`, `fidelity`: of an attempt, of a fresh pair (Werner). `hardware`:
     what the link truly is, instead of those; `believed`: what its ends are told that it is, if not that.
     """
 
     ends: tuple[str, str]
     station: str
     memories: int = 32
+    storage: int = 0
     success_probability: float = 1.0
     fidelity: float = 1.0
     cycle_ns: int = 10_000
@@ -174,7 +177,11 @@ class Topology:
 
     def twin(self) -> TwinConfiguration:
         """The devices."""
-        nodes = {node.qna: DeviceModel(MemoryBank(self._qubits(node.name), node.memory)) for node in self.nodes}
+        nodes = {
+            node.qna: DeviceModel(MemoryBank(self._qubits(node.name), node.memory),
+                                  MemoryBank(self._stores(node.name), node.memory), GateSet(move=node.move))
+            for node in self.nodes
+        }  # fmt: skip
         links = {
             LinkId(number): TwinLink((self.qna(link.ends[0]), self.qna(link.ends[1])), self.qna(link.station),
                                      link.device())
@@ -230,15 +237,26 @@ class Topology:
     def _qubits(self, name: str) -> int:
         return sum(len(port) for port in self._ports(name).values())
 
+    def _stores(self, name: str) -> int:
+        return sum(link.storage for link in self.links if name in link.ends)
+
+    def _storage(self, name: str, number: int) -> tuple[QubitId, ...]:
+        """The storage memories of one link's port: they are numbered behind all others."""
+        before = sum(link.storage for link in self.links[: number - 1] if name in link.ends)
+        first = self._qubits(name) + before
+        return tuple(QubitId(qubit) for qubit in range(first, first + self.links[number - 1].storage))
+
     def _link_configurations(self, name: str) -> tuple[LinkConfiguration, ...]:
         ports = self._ports(name)
+        node = self.node(name)
         return tuple(
             LinkConfiguration(
                 link=LinkId(number), neighbour=self.qna(link.ends[link.ends[0] == name]),
                 stations=(self.qna(link.station),), memories=ports[number], cycle_ns=link.cycle_ns,
                 slot_cycles=link.slot_cycles, success_probability=link.success_probability, fidelity=link.fidelity,
                 hardware=_lower_first(link.believed or link.hardware, self.qna(link.ends[0]) < self.qna(link.ends[1])),
-                handling=EndHandling(self.node(name).memory),
+                handling=EndHandling(node.memory, node.move if link.storage else Operation()),
+                storage=self._storage(name, number),
             )
             for number, link in enumerate(self.links, 1) if name in link.ends
         )  # fmt: skip

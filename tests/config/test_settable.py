@@ -30,7 +30,7 @@ from qstack.quantum.memories import MemoryModel
 from qstack.twin.configuration import TwinConfiguration, TwinLink
 
 SAID_ELSEWHERE = {
-    LinkConfiguration: {"link": "id", "handling": "memories"},
+    LinkConfiguration: {"link": "id", "handling": "memories", "storage": "memories"},
     MemoryModel: {"readout": "readout_error"},
     TwinLink: {"hardware": "model"},
     TwinConfiguration: {"nodes": "pace", "links": "pace"},

@@ -8,7 +8,7 @@ from qstack.base.pairs import PairKind
 from qstack.proto.link import delivery, window
 from qstack.testing.life import live
 
-KINDS = (PairKind.KEEP, PairKind.PREPARE)
+KINDS = tuple(PairKind)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -13,7 +13,7 @@ from qstack.base.pairs import BasisChoice, PairKind
 from qstack.base.services import CreatePairs, RequestPairs
 from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_to_wire
-from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.params import LinkConfiguration, MovePolicy
 from qstack.proto.link.planner import Planner
 from qstack.proto.link.queue import Request, RequestQueue
 from qstack.proto.link.settings import Setting, attainable, time_refusal
@@ -289,7 +289,8 @@ class Asking:
         if setting is None and not unit.changes(now):
             return ErrorCode.FIDELITY_UNATTAINABLE
         stays = create.kind != PairKind.MEASURE
-        if create.atomic and stays and create.number > len(self._windows.pool):
+        pool, moves = self._windows.pool, self._around.parameters.move is not MovePolicy.NEVER
+        if create.atomic and stays and create.number > (len(pool) if moves else pool.communication):
             return ErrorCode.NO_RESOURCES
         is_application = not create.label and create.purpose  # data takes what is in stock
         return self._out_of_time(create, setting) if is_application and setting is not None else None

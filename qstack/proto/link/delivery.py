@@ -17,8 +17,9 @@ from qstack.base.ids import Cycle, QubitId
 from qstack.base.pairs import BasisChoice, PairKind, Rotation, basis_before
 from qstack.base.time import DomainTime
 from qstack.proto.link.estimation import EstimationUnit
+from qstack.proto.link.handling import moved
 from qstack.proto.link.memory import MemoryPool
-from qstack.proto.link.params import LinkConfiguration
+from qstack.proto.link.params import LinkConfiguration, MovePolicy
 from qstack.proto.link.queue import Request
 from qstack.proto.link.rounds import PairName
 from qstack.proto.link.samples import Sample, Samples
@@ -35,9 +36,13 @@ from qstack.wire.twin import (
     Measure,
     Measured,
     MeasureItem,
+    Move,
+    Moved,
+    MoveItem,
     OutcomesFetched,
     Status,
 )
+from qstack.wire.value import Message
 
 __all__ = ["Delivery"]
 
@@ -52,12 +57,13 @@ _ANGLE_SHIFT = 16  # from parts of 2^16 of a full turn to parts of 2^32
 
 @dataclass(frozen=True, slots=True)
 class _Unready:
-    """A half that the device is asked about. `memory`: where it was when it was asked to be measured."""
+    """A half that the device is asked about. `memories`: where it was when it was asked to be measured or moved, and
+    where it is moved to."""
 
     request: Request
     half: Half
     first_cycle: Cycle
-    memory: QubitId | None
+    memories: tuple[QubitId, ...] = ()
 
 
 class Heralded(Interface):
@@ -125,15 +131,29 @@ class Delivery:
         elif request.kind is PairKind.PREPARE and request.mine:
             self._measure(request, window.first_cycle, halves)
         else:
-            for half in halves:
+            moving = self._move(request, window.first_cycle, halves)
+            for half in halves[moving:]:
                 self.hand(request, half)
 
-    def fetched(self, sequences: tuple[int, ...], result: OutcomesFetched) -> None:
+    def answered(self, sequences: tuple[int, ...], result: Message) -> None:
+        """The device tells what it measured or moved, or that it will not."""
+        match result:
+            case OutcomesFetched():
+                self._fetched(sequences, result)
+            case Measured():
+                self._measured(sequences, result)
+            case Moved():
+                self._moved(sequences, result)
+            case _:
+                for sequence in sequences:
+                    self._outcome(sequence, Status.UNSUPPORTED, 0, Basis.Z)
+
+    def _fetched(self, sequences: tuple[int, ...], result: OutcomesFetched) -> None:
         """The device tells what it measured."""
         for sequence, item in zip(sequences, result.outcomes, strict=False):
             self._outcome(sequence, item.status, item.bit, Basis(item.basis))
 
-    def measured(self, sequences: tuple[int, ...], result: Measured) -> None:
+    def _measured(self, sequences: tuple[int, ...], result: Measured) -> None:
         """The device has measured."""
         for sequence, item in zip(sequences, result.outcomes, strict=False):
             unready = self._unready.get(sequence)
@@ -141,19 +161,31 @@ class Delivery:
                 assert unready.half.basis is not None
                 self._outcome(sequence, item.status, item.bit, unready.half.basis)
 
-    def refused(self, sequences: tuple[int, ...]) -> None:
-        """The device will not tell: these pairs are of no use."""
-        for sequence in sequences:
-            self._outcome(sequence, Status.UNSUPPORTED, 0, Basis.Z)
+    def _moved(self, sequences: tuple[int, ...], result: Moved) -> None:
+        """The device has moved halves into storage: where they were is free again."""
+        for sequence, status in zip(sequences, result.statuses, strict=False):
+            unready = self._unready.get(sequence)
+            if unready is None:
+                continue
+            if status != Status.OK:
+                self._useless(sequence, unready)
+                continue
+            del self._unready[sequence]
+            source, target = unready.memories
+            self._pool.fill(target, sequence)
+            self._pool.give_back(source)
+            self.hand(unready.request, unready.half)
 
     def revoke(self, request: Request, pairs: list[tuple[int, QubitId | None]]) -> None:
         """Pairs are void: their memories are emptied, their user is told of those that it was told of."""
         numbers = {sequence for sequence, _ in pairs}
         unheard = {half.sequence for half in request.waiting if half.sequence in numbers}
-        unheard |= {sequence for sequence in numbers if self._unready.pop(sequence, None) is not None}
+        under_way = {number: self._unready.pop(number) for number in numbers if number in self._unready}
+        unheard |= set(under_way)
+        self._empty(tuple(qubit for each in under_way.values() for qubit in each.memories))
         request.waiting[:] = [half for half in request.waiting if half.sequence not in numbers]
-        held = [q for sequence, q in pairs if q is not None and self._pool.holds(q, request.owner, sequence)]
-        self._empty(tuple(held))
+        held = (self._pool.holding(request.owner, sequence) for sequence, qubit in pairs if qubit is not None)
+        self._empty(tuple(qubit for qubit in held if qubit is not None))
         told = [sequence for sequence, _ in pairs if sequence not in unheard]
         if told and request.told:
             request.told -= len(told)
@@ -166,8 +198,7 @@ class Delivery:
         for sequence, unready in list(self._unready.items()):
             if unready.request is request:
                 del self._unready[sequence]
-                if unready.memory is not None and self._pool.holds(unready.memory, request.owner, sequence):
-                    held.append(unready.memory)
+                held += unready.memories
         self._empty(tuple(held))
 
     # --- small print -------------------------------------------------------------------------------------------------
@@ -175,7 +206,7 @@ class Delivery:
     def _fetch(self, request: Request, first_cycle: Cycle, halves: list[Half]) -> None:
         offsets = tuple(half.created // self._configuration.cycle_ns - first_cycle for half in halves)
         for half in halves:
-            self._unready[half.sequence] = _Unready(request, half, first_cycle, None)
+            self._unready[half.sequence] = _Unready(request, half, first_cycle)
         link = self._configuration.link
         self._around.call(FetchOutcomes, ("fetch", link, tuple(half.sequence for half in halves)), link=link,
                           first_cycle=first_cycle, offsets=offsets)  # fmt: skip
@@ -192,10 +223,33 @@ class Delivery:
         for half, qubit in zip(halves, qubits, strict=True):
             basis = self._draw(reading, half)
             measured = replace(half, qubit=None, basis=basis)
-            self._unready[half.sequence] = _Unready(request, measured, first_cycle, qubit)
+            self._unready[half.sequence] = _Unready(request, measured, first_cycle, (qubit,))
             items.append(MeasureItem(qubit=qubit, basis=basis))
         owner = ("measure", link, tuple(half.sequence for half in halves))
         self._around.call(Measure, owner, instant=instant, measurements=tuple(items))
+
+    def _move(self, request: Request, first_cycle: Cycle, halves: list[Half]) -> int:
+        """Begin to move an application's halves into storage, the first ones first; gives how many."""
+        policy = self._around.parameters.move
+        wanted = policy is MovePolicy.ALWAYS or (policy is MovePolicy.NEEDED and not self._pool.free)
+        if request.label or not request.sequence or not wanted or not self._pool.storage_free:
+            return 0
+        targets = self._pool.take_storage(request.owner, len(halves))
+        moves, link = [], self._configuration.link
+        for half, target in zip(halves, targets, strict=False):
+            assert half.qubit is not None
+            state = moved(half.correlation, 0 if request.mine else 1, self._configuration.handling)
+            there = replace(half, qubit=target, correlation=state)
+            self._unready[half.sequence] = _Unready(request, there, first_cycle, (half.qubit, target))
+            moves.append(MoveItem(source=half.qubit, target=target))
+        owner = ("move", link, tuple(half.sequence for half in halves[: len(targets)]))
+        self._around.call(Move, owner, instant=self._around.domain_now(), moves=tuple(moves))
+        return len(targets)
+
+    def _useless(self, sequence: int, unready: _Unready) -> None:
+        """The device could not do what is needed with a pair: it is taken back at both ends."""
+        self._around.count("pairs_useless")
+        self._void(unready.first_cycle)
 
     def _draw(self, reading: HalfReading, half: Half) -> Basis:
         bases = _DRAWN_FROM[BasisChoice(reading.choice)]
@@ -207,12 +261,11 @@ class Delivery:
         if unready is None:
             return
         if status != Status.OK:
-            self._around.count("outcomes_missing")
             self._unready[sequence] = unready  # so that taking the window back finds it
-            self._void(unready.first_cycle)
+            self._useless(sequence, unready)
             return
-        if unready.memory is not None:
-            self._pool.give_back(unready.memory)
+        for memory in unready.memories:
+            self._pool.give_back(memory)
         create = unready.request.create
         reading = create.local if unready.request.mine else create.remote
         turned = basis_before(Rotation(reading.x1, reading.y, reading.x2), basis)

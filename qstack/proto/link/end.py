@@ -108,7 +108,7 @@ class LinkEnd:
     ) -> None:  # fmt: skip
         self.configuration = configuration
         self.is_master = around.own < configuration.neighbour
-        self.pool = bank.pool(configuration.memories)
+        self.pool = bank.pool(configuration.memories, configuration.storage)
         self.queue = RequestQueue(around.parameters.queued_requests)
         self.unit = EstimationUnit(configuration.believed, configuration.handling, around.parameters.estimation,
                                    is_lower=self.is_master, slot_cycles=configuration.slot_cycles)  # fmt: skip
@@ -357,7 +357,7 @@ class LinkEnd:
     def _tell_room(self) -> Room:
         self._told_free = self.pool.not_held
         self.windows.passed = False
-        return Room(free=self._told_free, memories=len(self.pool), stock=self.stock.capacity)
+        return Room(free=self._told_free, memories=self.pool.communication, stock=self.stock.capacity)
 
     def _make_way(self) -> None:
         """Stock goes to requests, or out of their way."""

@@ -56,6 +56,7 @@ from qstack.wire.twin import (
     GatesApplied,
     Heralds,
     Measured,
+    Moved,
     OutcomesFetched,
     Received,
     Refused,
@@ -67,8 +68,8 @@ from qstack.wire.value import Message
 
 __all__ = ["LinkLayerDescription", "LinkMachine", "MemoryDescription"]
 
-_RESULTS = (ClicksCounted, GatesApplied, Heralds, Measured, OutcomesFetched, Received, Refused, Released, Swapped,
-            Transmitted)  # fmt: skip
+_RESULTS = (ClicksCounted, GatesApplied, Heralds, Measured, Moved, OutcomesFetched, Received, Refused, Released,
+            Swapped, Transmitted)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ class LinkMachine:
         self._stations = {link.link: Station(link, self._around, self._send_reply) for link in stations}
         self._counters = {link.link: ClickCounter(link, self._around, self._tell_end) for link in stations}
         self._by_neighbour = {end.configuration.neighbour: end for end in self._ends.values()}
+        self._sharers = {
+            link: {other: each for other, each in self._ends.items() if each.pool.shares_with(end.pool)}
+            for link, end in self._ends.items()
+        }
         self._by_pool = {id(end.pool): end for end in self._ends.values()}
         self._touched: dict[LinkId, LinkEnd] = {}
         if len(self._by_neighbour) < len(self._ends):
@@ -187,12 +192,8 @@ class LinkMachine:
                 self._stations[LinkId(link)].heralds(result)
             case Released() if what == "release":
                 self._end(LinkId(link)).windows.released(which, result.statuses)
-            case OutcomesFetched() if what == "fetch":
-                self._end(LinkId(link)).windows.delivery.fetched(which, result)
-            case Measured() if what == "measure":
-                self._end(LinkId(link)).windows.delivery.measured(which, result)
-            case Refused() if what in ("fetch", "measure"):
-                self._end(LinkId(link)).windows.delivery.refused(which)
+            case _ if what in ("fetch", "measure", "move"):
+                self._end(LinkId(link)).windows.delivery.answered(which, result)
             case GatesApplied() if what == "gates":
                 pass  # the measurement that follows tells
             case _ if what == "densely":
@@ -247,8 +248,7 @@ class LinkMachine:
         """What is to be done, in order. Links that something happened to plan, or advertise, once a turn."""
         touched, self._touched = self._touched, {}
         for end in list(touched.values()):  # what one link gives back, others may have waited for
-            for other in (self._by_pool[id(pool)] for pool in end.pool.sharers):
-                touched[other.configuration.link] = other
+            touched |= self._sharers[end.configuration.link]
         for end in touched.values():
             end.finish_turn()
         taken, self._around.effects[:] = list(self._around.effects), []
@@ -350,6 +350,7 @@ class LinkMachine:
         """LINK-5.5-5: no label has a future here. Its circuit gives it back, and so its memories."""
         self._around.has_device = False
         for end in self._ends.values():
+            end.windows.lose_device()
             end.stock.lose()
             end.asking.fail_applications(ErrorCode.NO_RESOURCES)
             for label in end.pool.kept:

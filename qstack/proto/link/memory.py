@@ -8,7 +8,8 @@ Laws
    late word about its former life cannot touch the next one.
 3. A label may always have as many memories as are kept for it, as they become free; what others do not need at the
    moment it may borrow.
-4. Where links share memories, each has a floor, its fair part of them: what it lacks of that the others leave free for
+4. Communication memories wait for pairs; storage memories take what is moved into them, and are offered to no window.
+5. Where links share memories, each has a floor, its fair part of them: what it lacks of that the others leave free for
    it. So no neighbour can fill a node's memories for the others.
 """
 
@@ -36,11 +37,11 @@ class Place(Enum):
 @dataclass(slots=True)
 class Memory:
     """One memory. `busy_until`: end of the window that it was last offered to, before which it cannot be emptied.
-    `pools`: those of the links that may use it; `user`: the one that does, None while it is free.
+    `sections`: those of the links that may use it; `user`: the link that does, None while it is free.
     """
 
     qubit: QubitId
-    pools: list["MemoryPool"] = field(default_factory=list)
+    sections: list["_Section"] = field(default_factory=list)
     user: "MemoryPool | None" = None
     place: Place = Place.FREE
     label: Label = Label(0)
@@ -54,9 +55,12 @@ class MemoryBank:
     def __init__(self) -> None:
         self._memories: dict[QubitId, Memory] = {}
 
-    def pool(self, qubits: Iterable[QubitId]) -> "MemoryPool":
+    def pool(self, communication: Iterable[QubitId], storage: Iterable[QubitId] = ()) -> "MemoryPool":
         """The memories of one more link. All of them are to be made before any is used."""
-        return MemoryPool(self._memories.setdefault(qubit, Memory(qubit)) for qubit in qubits)
+        return MemoryPool(_Section(map(self._memory, communication)), _Section(map(self._memory, storage)))
+
+    def _memory(self, qubit: QubitId) -> Memory:
+        return self._memories.setdefault(qubit, Memory(qubit))
 
     def user(self, qubit: QubitId) -> "MemoryPool | None":
         """Whose a memory is now."""
@@ -64,15 +68,66 @@ class MemoryBank:
         return None if memory is None else memory.user
 
 
+class _Section:
+    """The memories of one kind that a link may use. `free`: in the order in which they became so."""
+
+    def __init__(self, memories: Iterable[Memory]) -> None:
+        self.memories = {memory.qubit: memory for memory in memories}
+        for memory in self.memories.values():
+            memory.sections.append(self)
+        self.free = dict(self.memories)
+        self.in_use = 0
+
+    @cached_property
+    def sharers(self) -> "list[_Section]":
+        """Other links' sections that have memories in common with this one."""
+        found = {id(each): each for memory in self.memories.values() for each in memory.sections}
+        found.pop(id(self), None)
+        return list(found.values())
+
+    @cached_property
+    def floor(self) -> int:
+        """How many memories nobody can keep from this link: its own, and its part of those that it shares."""
+        parts: dict[int, int] = {}
+        for memory in self.memories.values():
+            parts[len(memory.sections)] = parts.get(len(memory.sections), 0) + 1
+        return sum(count // sharers for sharers, count in parts.items())
+
+    @property
+    def available(self) -> int:
+        """Memories that are free, those left that other links lack."""
+        return max(0, len(self.free) - sum(each.lacks(self) for each in self.sharers))
+
+    def lacks(self, other: "_Section") -> int:
+        """How many memories `other` is to leave free for this link, so that it can have its floor."""
+        alone = sum(1 for memory in self.free.values() if other not in memory.sections)
+        return max(0, self.floor - self.in_use - alone)
+
+    def take(self, count: int, user: "MemoryPool") -> list[Memory]:
+        """So many free memories, the link's own before shared ones."""
+        chosen = sorted(self.free.values(), key=lambda memory: len(memory.sections))[: max(0, count)]
+        for memory in chosen:
+            for section in memory.sections:
+                del section.free[memory.qubit]
+            memory.user = user
+        self.in_use += len(chosen)
+        return chosen
+
+    def give_back(self, memory: Memory) -> None:
+        """A memory that this link has used is free."""
+        memory.place, memory.user = Place.FREE, None
+        self.in_use -= 1
+        for section in memory.sections:
+            section.free[memory.qubit] = memory
+
+
 class MemoryPool:
     """The memories of one end of one link."""
 
-    def __init__(self, memories: Iterable[Memory]) -> None:
-        self._memories = {memory.qubit: memory for memory in memories}
-        for memory in self._memories.values():
-            memory.pools.append(self)
-        self._free = dict(self._memories)  # in the order in which they became free
-        self._in_use = 0
+    def __init__(self, communication: _Section, storage: _Section) -> None:
+        self._communication = communication
+        self._storage = storage
+        self._memories = communication.memories | storage.memories
         self._kept: dict[Label, int] = {}
         self._used: dict[Label, int] = {}
 
@@ -85,34 +140,33 @@ class MemoryPool:
     def __contains__(self, qubit: object) -> bool:
         return qubit in self._memories
 
-    @cached_property
-    def sharers(self) -> "list[MemoryPool]":
-        """The other links' pools that have memories in common with this one."""
-        found = {id(pool): pool for memory in self._memories.values() for pool in memory.pools}
-        found.pop(id(self), None)
-        return list(found.values())
-
-    @cached_property
+    @property
     def floor(self) -> int:
-        """How many memories nobody can keep from this link: its own, and its part of those that it shares."""
-        parts: dict[int, int] = {}
-        for memory in self._memories.values():
-            parts[len(memory.pools)] = parts.get(len(memory.pools), 0) + 1
-        return sum(count // sharers for sharers, count in parts.items())
+        """How many communication memories nobody can keep from this link."""
+        return self._communication.floor
+
+    @property
+    def communication(self) -> int:
+        """How many memories there are that wait for pairs."""
+        return len(self._communication.memories)
+
+    @property
+    def storage_free(self) -> int:
+        """Storage memories that can be moved into."""
+        return self._storage.available
 
     @property
     def free(self) -> int:
-        """Memories that can be offered at once, those left that other links lack."""
-        return max(0, len(self._free) - sum(pool.lacks(self) for pool in self.sharers))
+        """Communication memories that can be offered at once, those left that other links lack."""
+        return self._communication.available
 
-    def lacks(self, other: "MemoryPool") -> int:
-        """How many memories `other` is to leave free for this link, so that it can have its floor."""
-        alone = sum(1 for memory in self._free.values() if other not in memory.pools)
-        return max(0, self.floor - self._in_use - alone)
+    def shares_with(self, other: "MemoryPool") -> bool:
+        """Whether the two links have memories in common."""
+        return not self._memories.keys().isdisjoint(other._memories)
 
     @property
     def not_held(self) -> int:
-        """Memories that hold no pair, those included that wait for one."""
+        """Communication memories that hold no pair, those included that wait for one."""
         return self.free + sum(1 for memory in self._mine() if memory.place is Place.OFFERED)
 
     @property
@@ -125,7 +179,7 @@ class MemoryPool:
         counts = dict.fromkeys(Place, 0)
         for memory in self._mine():
             counts[memory.place] += 1
-        counts[Place.FREE] = len(self._free)
+        counts[Place.FREE] = len(self._communication.free) + len(self._storage.free)
         return counts
 
     def keep(self, label: Label, memories: int) -> bool:
@@ -158,15 +212,22 @@ class MemoryPool:
         """How many memories `label` may have at best, when `active` labels want some: what is kept for it, or a fair
         share of what is kept for nobody else; at least one."""
         others = sum(kept for other, kept in self._kept.items() if other != label)
-        fair = -(-max(0, len(self._memories) - others) // max(1, active))
-        return max(1, min(len(self._memories), max(self._kept.get(label, 0), fair)))
+        fair = -(-max(0, self.communication - others) // max(1, active))
+        return max(1, min(self.communication, max(self._kept.get(label, 0), fair)))
 
     def offer(self, label: Label, count: int, busy_until: DomainTime) -> tuple[QubitId, ...]:
         """Take up to `count` free memories for a window that ends at `busy_until`, none that others are owed."""
-        free = sorted(self._free, key=lambda qubit: len(self._memories[qubit].pools))  # its own before shared ones
-        taken = [self._take(qubit) for qubit in free[: max(0, min(count, self.room(label)))]]
+        taken = self._communication.take(min(count, self.room(label)), self)
         for memory in taken:
             memory.place, memory.label, memory.busy_until = Place.OFFERED, label, busy_until
+        self._used[label] = self._used.get(label, 0) + len(taken)
+        return tuple(memory.qubit for memory in taken)
+
+    def take_storage(self, label: Label, count: int) -> tuple[QubitId, ...]:
+        """Up to `count` storage memories, OFFERED to what is about to be moved into them."""
+        taken = self._storage.take(min(count, self._storage.available), self)
+        for memory in taken:
+            memory.place, memory.label = Place.OFFERED, label
         self._used[label] = self._used.get(label, 0) + len(taken)
         return tuple(memory.qubit for memory in taken)
 
@@ -183,10 +244,10 @@ class MemoryPool:
         memory.label = label
         self._used[label] = self._used.get(label, 0) + 1
 
-    def holds(self, qubit: QubitId, label: Label, sequence: int) -> bool:
-        """Tell whether a memory holds this pair, still."""
-        memory = self._memories[qubit]
-        return self.is_held(qubit) and memory.label == label and memory.sequence == sequence
+    def holding(self, label: Label, sequence: int) -> QubitId | None:
+        """The memory that holds this pair, wherever it was moved to."""
+        held = (m for m in self._mine() if m.place is Place.HELD and m.label == label and m.sequence == sequence)
+        return next((memory.qubit for memory in held), None)
 
     def give_back(self, qubit: QubitId) -> bool:
         """The user of a HELD memory says that it is empty; False when it is not HELD."""
@@ -240,19 +301,9 @@ class MemoryPool:
     def _mine(self) -> Iterator[Memory]:
         return (memory for memory in self._memories.values() if memory.user is self)
 
-    def _take(self, qubit: QubitId) -> Memory:
-        memory = self._memories[qubit]
-        for pool in memory.pools:
-            del pool._free[qubit]
-        memory.user = self
-        self._in_use += 1
-        return memory
-
     def _free_one(self, memory: Memory) -> None:
-        memory.place, memory.user = Place.FREE, None
-        self._in_use -= 1
-        for pool in memory.pools:
-            pool._free[memory.qubit] = memory
+        section = self._storage if memory.qubit in self._storage.memories else self._communication
+        section.give_back(memory)
 
 
 _IN_USE = (Place.OFFERED, Place.HELD)

@@ -1,6 +1,7 @@
 """Numbers of the link layer, and what a node's configuration says of its links."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum, unique
 
 from qstack.base.bell import BellIndex
 from qstack.base.errors import LocalMisuse
@@ -15,7 +16,16 @@ from qstack.quantum.heralding import HeraldedState
 from qstack.quantum.links import LinkModel
 from qstack.wire.link import MAXIMUM_HERALDS, MAXIMUM_STATIONS
 
-__all__ = ["LinkConfiguration", "LinkParameters", "StationConfiguration"]
+__all__ = ["LinkConfiguration", "LinkParameters", "MovePolicy", "StationConfiguration"]
+
+
+@unique
+class MovePolicy(StrEnum):
+    """When an application's pair is moved into a storage memory."""
+
+    NEVER = "never"
+    NEEDED = "needed"  # when no communication memory is left
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class LinkParameters:
     discipline: Discipline = Discipline.WFQ  # LINK-5.6-1
     weights: tuple[float, ...] = (1.0,)  # LINK-5.6-2: of the queues, the most urgent first; 0: strict priority
     dense_timeout_ns: int = 500 * MILLISECOND_NS  # DATA-4-7: a block in qubits of which nothing is heard
+    move: MovePolicy = MovePolicy.NEEDED  # LINK-5.5-6
     stock_pairs: int = 0  # LINK-5.8-1: kept of an idle link, 0 for none
     stock_age_ns: int = SECOND_NS  # LINK-5.8-4: older pairs are thrown away
     stock_fidelity: float = 0.5  # LINK-5.8-4: so are those whose estimate is below it
@@ -61,7 +72,7 @@ class LinkConfiguration:
     of `slot_cycles`, slot n beginning at cycle n `slot_cycles`. `success_probability`: expected, of one attempt.
     `fidelity`: expected, of a fresh pair (Werner); `states`: instead of it, the expected state for each Bell index, the
     qubit of the end with the lower address first; `hardware`: instead of all three, what the link is made of, its ends
-    in the same order. `handling`: what this end does to its halves.
+    in the same order. `handling`: what this end does to its halves. `storage`: memories that pairs are moved into.
     """
 
     link: LinkId
@@ -75,6 +86,7 @@ class LinkConfiguration:
     states: tuple[Correlations, Correlations, Correlations, Correlations] | None = None
     hardware: LinkHardware | None = None
     handling: EndHandling = field(default_factory=EndHandling)
+    storage: tuple[QubitId, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"link {self.link} to {format_qna(self.neighbour)}"
@@ -82,6 +94,8 @@ class LinkConfiguration:
             raise LocalMisuse(f"{where}: name 1 to {MAXIMUM_STATIONS} stations")
         if not self.memories or len(set(self.memories)) != len(self.memories) or len(self.memories) > 0xFFFF:
             raise LocalMisuse(f"{where}: name at least one memory, and none twice")
+        if len(set(self.storage)) != len(self.storage) or set(self.storage) & set(self.memories):
+            raise LocalMisuse(f"{where}: a memory is for communication or for storage, and named once")
         if self.cycle_ns <= 0 or not 0 < self.slot_cycles < 1 << 32:
             raise LocalMisuse(f"{where}: cycle_ns and slot_cycles must be positive, slot_cycles below 2^32")
         if self.hardware is not None and self.hardware.cycle_ns != self.cycle_ns:

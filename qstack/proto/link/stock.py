@@ -95,7 +95,7 @@ class Stock:
     @property
     def capacity(self) -> int:
         """Pairs that this end would keep."""
-        return min(self._around.parameters.stock_pairs, len(self._pool)) if self._around.has_device else 0
+        return min(self._around.parameters.stock_pairs, self._pool.communication) if self._around.has_device else 0
 
     def aim(self, room: Room) -> None:
         """How many pairs both ends would keep; the master plans for as many."""

@@ -260,6 +260,11 @@ class Windows:
             lost = window.state is WindowState.OFFERED
             self._settle(window, WindowEvent.UNANSWERED if lost else WindowEvent.DROPPED)
 
+    def lose_device(self) -> None:
+        """What memories were offered to is lost with the device, whatever the station will say of it."""
+        for window in [window for window in self.open.values() if window.state is WindowState.OFFERED]:
+            self._settle(window, WindowEvent.UNANSWERED)
+
     def lengthen_lead(self) -> None:
         """A window came to nothing, most likely because somebody heard of it too late: decide earlier."""
         self.lead_ns = min(2 * self.lead_ns, self.around.parameters.longest_lead_ns)

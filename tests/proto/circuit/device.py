@@ -41,6 +41,7 @@ class Device:
     windows: dict[tuple[int, int, int], dict[Qna, list[int]]] = field(default_factory=dict)
     heard: dict[tuple[int, int, int], list[twin.Herald]] = field(default_factory=dict)
     last: dict[tuple[Qna, int], int] = field(default_factory=dict)
+    broken: bool = False  # loses what it is to move
     draws: Any = field(default_factory=count)
     readings: dict[tuple[int, int, int], dict[Qna, twin.Attempt]] = field(default_factory=dict)
     outcomes: dict[tuple[Qna, int, int, int], tuple[Basis, int]] = field(default_factory=dict)
@@ -126,6 +127,15 @@ class Device:
             return twin.Outcome(status=Status.EMPTY)
         pair.ends.remove((node, item.qubit))
         return twin.Outcome(status=Status.OK, bit=int(self.draw() * 2))
+
+    def move(self, node: Qna, item: twin.MoveItem) -> Status:
+        pair = self.pairs.pop((node, item.source), None)
+        if pair is None or self.broken:
+            return Status.EMPTY
+        assert (node, item.target) not in self.pairs, "a memory that is moved into must be empty"
+        pair.ends[pair.ends.index((node, item.source))] = node, item.target
+        self.pairs[node, item.target] = pair
+        return Status.OK
 
     def release(self, node: Qna, qubit: int) -> Status:
         for window, ends in self.windows.items():

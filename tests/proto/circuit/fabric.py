@@ -52,8 +52,10 @@ from qstack.base.units import MILLISECOND_NS, SECOND_NS
 from qstack.machine.exchange import Exchange
 from qstack.proto.circuit.machine import CircuitMachine
 from qstack.proto.circuit.params import CircuitParameters
+from qstack.proto.link.handling import EndHandling
 from qstack.proto.link.machine import LinkMachine
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
+from qstack.quantum.memories import Operation
 from qstack.wire import twin
 from qstack.wire.protocols import Protocol
 from qstack.wire.twin import Status
@@ -112,14 +114,15 @@ class Place:
 
 class Fabric:
     """A row of nodes. `stations`: for each link the QNA of its station (default: the left end). `links_only`: what
-    links tell is kept for the test, and no circuit hears it. `shared`: a node's links share their memories."""
+    links tell is kept for the test, and no circuit hears it. `shared`: a node's links share their memories.
+    `storage`: memories of each end that pairs are moved into, which takes 0.3 ms and depolarises a tenth of them."""
 
     def __init__(
         self, qnas: list[Qna], seed: bytes = b"fabric", *, memories: int = 8, stations: list[Qna] | None = None,
         loss: float = 0.0, duplication: float = 0.0, delay_ns: tuple[int, int] = (200_000, 400_000),
         probability: float = 1.0, swap_failures: float = 0.0, link: LinkParameters | None = None,
         circuit: CircuitParameters | None = None, fidelity: float = 1.0, slot_cycles: int = 1_000,
-        links_only: bool = False, shared: bool = False,
+        links_only: bool = False, shared: bool = False, storage: int = 0,
     ) -> None:  # fmt: skip
         self.chance = Chance(seed)
         self.links_only = links_only
@@ -148,10 +151,12 @@ class Fabric:
                 if own in pair:
                     other = pair[pair[0] == own]
                     qubits = tuple(QubitId(q) for q in range(first, first + memories))
-                    first += 0 if shared else memories
+                    stores = tuple(QubitId(q) for q in range(first + memories, first + memories + storage))
+                    first += 0 if shared else memories + storage
                     configurations.append(LinkConfiguration(
                         link=LinkId(link_id), neighbour=other, stations=(where[link_id - 1],), memories=qubits,
-                        success_probability=probability, fidelity=fidelity, slot_cycles=slot_cycles,
+                        success_probability=probability, fidelity=fidelity, slot_cycles=slot_cycles, storage=stores,
+                        handling=EndHandling(move=Operation(300_000, 0.1)) if storage else EndHandling(),
                     ))  # fmt: skip
                 if own == where[link_id - 1]:
                     roles.append(StationConfiguration(LinkId(link_id), pair))
@@ -396,6 +401,9 @@ class Fabric:
             case twin.Measure():
                 measured = tuple(self.device.measure(place.own, item) for item in request.measurements)
                 self._answer(place, twin.Measured(outcomes=measured, **common), 50_000)
+            case twin.Move():
+                statuses = tuple(self.device.move(place.own, item) for item in request.moves)
+                self._answer(place, twin.Moved(statuses=statuses, **common), 300_000)
             case twin.Release():
                 statuses = tuple(self.device.release(place.own, qubit) for qubit in request.qubits)
                 self._answer(place, twin.Released(statuses=statuses, **common), 50_000)

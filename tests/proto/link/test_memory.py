@@ -61,7 +61,7 @@ def test_held_memory_given_back_is_free_once() -> None:
     (qubit,) = memories.offer(A, 1, DomainTime(5))
     assert not memories.give_back(qubit)  # offered is not held
     memories.fill(qubit, 7)
-    assert memories.holds(qubit, A, 7) and not memories.holds(qubit, A, 8)
+    assert memories.holding(A, 7) == qubit and memories.holding(A, 8) is None
     assert memories.give_back(qubit)
     assert not memories.give_back(qubit)
     assert memories.free == 1

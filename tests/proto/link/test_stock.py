@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from qstack.base.ids import Qna
-from qstack.base.services import DeviceGone, PairReady
+from qstack.base.services import DeviceGone, DeviceReady, PairReady
 from qstack.proto.link.params import LinkParameters
 from qstack.wire.link import Assign, MemoryAdvertisement, Reply, ReplyCopy
 from tests.proto.circuit import fabric as whole
@@ -194,3 +194,30 @@ def test_bad_network_never_hands_out_a_pair_twice_or_differently(seed: int) -> N
     assert len(low_told) == len(set(low_told)) and set(low_told) == set(high_told)
     assert not fabric.violations and not fabric.places[LOW].of(PairReady)
     assert fabric.counters["link.pairs_from_stock"] > 0
+
+
+def test_pair_whose_half_went_with_its_device_never_comes_into_stock() -> None:
+    """The window is over, the device goes and comes back, and only then comes the Reply."""
+    fabric = Fabric([LOW, HIGH], stations=[THIRD], link=STOCK)
+    held: list[Any] = []
+
+    def late(source: Qna, destination: Qna, message: Any) -> bool:
+        if isinstance(message, Reply | ReplyCopy) and destination == LOW and len(held) < 2:
+            held.append(message)
+            return True
+        return False
+
+    fabric.drop = late
+    fabric.peer_up(LOW, HIGH)
+    fabric.run(0.1, lambda: len(held) == 2)
+    fabric.serve(LOW, DeviceGone())
+    fabric.serve(LOW, DeviceReady())
+    before = fabric.counters["link.stray_replies"]
+    for message in held:
+        fabric._hand_over(THIRD, fabric.places[LOW], message, whole.Label(0))
+    assert fabric.counters["link.stray_replies"] > before
+    fabric.run(0.5)
+    assert fabric.counters["link.windows_unanswered"] > 0
+    low, high = ({each.sequence for each in fabric.places[own].link._ends[1].pool if each.place.value == "held"}
+                 for own in (LOW, HIGH))  # fmt: skip
+    assert low == high and len(low) == 3
