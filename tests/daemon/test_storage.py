@@ -13,7 +13,7 @@ from qstack.wire.twin import Operation as OperationName
 def device() -> Attached:
     return Attached(
         request_id=0, identity=1, secret=0, qubits=6,
-        memories=(MemoryKind(first=QubitId(0), count=4, t1_ns=7), MemoryKind(first=QubitId(4), count=2,
+        memories=(MemoryKind(first=QubitId(0), count=4), MemoryKind(first=QubitId(4), count=2,
                                                                              role=MemoryRole.STORAGE)),
         operations=(OperationKind(operation=OperationName.MOVE, duration_ns=500, error=1 << 30),),
     )  # fmt: skip
