@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from qstack.base.ids import Qna, format_qna
 from qstack.base.units import SECOND_NS
-from qstack.control.replies import LinksReply, MemoriesReply, StatusReply
+from qstack.control.replies import LinksReply, StatusReply
 from qstack.control.service import ControlService
 from qstack.daemon.exposition import CONTENT_TYPE, Family, Histogram, Labels, counter, exposition, gauge, histogram
 from qstack.io.pages import Page
@@ -46,7 +46,7 @@ class NodeMetrics:
         yield gauge("qstack_units", "Service units that end here.", [({}, status.units)])
         yield gauge("qstack_endpoints", "Endpoints that applications serve.", [({}, status.endpoints)])
         yield from _device(status)
-        yield from _links(self._service.links(), self._service.memories())
+        yield from _links(self._service.links())
         yield histogram("qstack_epr_time_to_pair_seconds", "From a request of an application to its first pair.", [
             ({"neighbour": format_qna(neighbour)}, waits) for neighbour, waits in sorted(self._waits.items())
         ])  # fmt: skip
@@ -71,7 +71,7 @@ def _device(status: StatusReply) -> Iterator[Family]:
                     [({}, device.worst_lateness_ns / SECOND_NS)])  # fmt: skip
 
 
-def _links(told: LinksReply, memories: MemoriesReply) -> Iterator[Family]:
+def _links(told: LinksReply) -> Iterator[Family]:
     links = [({"link": str(each.link), "neighbour": each.neighbour}, each) for each in told.links]
     yield gauge("qstack_link_up", "Whether the link can be used.", [(labels, each.up) for labels, each in links])
     yield counter("qstack_link_pairs_total", "Pairs made.", [(labels, each.pairs) for labels, each in links])
@@ -102,8 +102,7 @@ def _links(told: LinksReply, memories: MemoriesReply) -> Iterator[Family]:
     yield gauge("qstack_link_open_windows", "Windows of attempts that are not known yet.",
                 [(labels, each.open_windows) for labels, each in links])  # fmt: skip
     yield gauge("qstack_link_memories", "Memories by what they are used for.", [
-        ({**labels, "place": place}, sum(m.link == each.link and m.place == place for m in memories.memories))
-        for labels, each in links for place in _PLACES
+        ({**labels, "place": place}, getattr(each, place)) for labels, each in links for place in _PLACES
     ])  # fmt: skip
     yield gauge("qstack_epr_sockets", "EPR sockets of applications, by state.", [
         ({"state": state}, sum(each.state == state for each in told.sockets))
