@@ -5,6 +5,7 @@ and forgotten a grace after its cycles: what nobody takes up is lost. The cycles
 link, as those of attempts do.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -117,6 +118,7 @@ class Flights:
     def __init__(self, store: Store, statistics: TwinStatistics) -> None:
         self._store = store
         self._statistics = statistics
+        self._flying: Counter[Qna] = Counter()  # qubits in the air, by sender
 
     def leave(self, bank: Bank, flight: Flight, qubits: Sequence[QubitId]) -> list[Status]:
         """The k-th qubit leaves its memory k cycles after the first."""
@@ -137,17 +139,21 @@ class Flights:
             status = Status.WRONG_ROLE
         elif memory.ready_ns > instant_ns:
             status = Status.EARLY
+        elif self._flying[bank.node] >= len(bank):  # as many as there are memories: the engine has room for no more
+            status = Status.NO_ROOM
         if status is not Status.OK or isinstance(handle, Status):
             flight.sent.append(None)
             return status
         self._store.take(bank, qubit, instant_ns)
         self._store.engine.relocate([handle], [_IN_FLIGHT], [instant_ns])
         flight.sent.append(handle)
+        self._flying[bank.node] += 1
         return Status.OK
 
     def settle(self, flight: Flight) -> list[Status]:
         """Both ends have spoken, or nobody will any more: what arrives is put into its memory, the rest is lost."""
         sent, memories = flight.sent or [], flight.memories or []
+        self._flying[flight.name.sender] -= sum(handle is not None for handle in sent)
         statuses = [
             self._arrive(flight, k, sent[k] if k < len(sent) else None, memory) for k, memory in enumerate(memories)
         ]

@@ -177,3 +177,18 @@ def test_flight_leaves_a_memory_that_is_in_use_alone():
     initialise(net, ALICE, (0,), at=LATE * CYCLE_NS + 1)
     assert transmit(net, ALICE, (0,))[0].statuses == (Status.EARLY,)
     assert net.measure(ALICE, [(0, Basis.Z)], LATE * CYCLE_NS + 1).outcomes[0].status == Status.OK
+
+
+def test_qubits_in_the_air_are_as_many_as_there_are_memories_at_most():
+    net = Network()
+    everything = tuple(range(8))
+    initialise(net, ALICE, everything)
+    assert transmit(net, ALICE, everything)[0].statuses == (Status.OK,) * 8
+    initialise(net, ALICE, everything, at=(LATE + 8) * CYCLE_NS)
+    assert transmit(net, ALICE, everything, first=LATE + 20)[0].statuses == (Status.NO_ROOM,) * 8
+    receive(net, REPEATER, everything)
+    again = transmit(net, ALICE, everything, first=LATE + 40)[0]
+    assert again.statuses == (Status.OK,) * 8
+    net.now_ns = (LATE + 48) * CYCLE_NS + GRACE_NS
+    net.twin.handle_deadline(net.now_ns)
+    assert net.twin.live_pairs == 8  # those that have arrived
