@@ -10,9 +10,14 @@ import pytest
 
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Label, PurposeId, Qna, make_qna
+from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind
 from qstack.base.services import (
+    CreateDone,
+    CreatePairs,
     LinkRefused,
     LinkReserved,
+    ListenPairs,
+    PairOk,
     PairReady,
     PairsFailed,
     QubitsFreed,
@@ -254,3 +259,44 @@ def test_lost_messages_cost_rounds_and_nothing_else() -> None:
     net.request(0.7, 100.0, number=50)
     net.simulation.run_for(10 * SECOND_NS)
     assert len(net.ends[LOW].pairs) == len(net.ends[HIGH].pairs) == 50
+
+
+def test_pairs_that_are_measured_at_once_are_tested_too() -> None:
+    """Half of them in equal bases; the device's noise is found, the delivered outcomes are whole."""
+    truth = single_click(visibility=0.5)
+    net = Net(truth, single_click(), share=0.4)
+    told: dict[Qna, list[Any]] = {LOW: [], HIGH: []}
+    for own, other in ((LOW, HIGH), (HIGH, LOW)):
+        net.node(own).machines.by_server[Server.EPR] = Listener(told[own])
+        net.serve(own, ListenPairs(other, PurposeId(5)))
+    deadline = net.simulation.places[LOW].local(net.simulation.now_ns + 100 * SECOND_NS)
+    xyz = (BasisChoice.XYZ, NO_ROTATION)
+    net.serve(
+        LOW, CreatePairs(HIGH, PurposeId(5), 1, PairKind.MEASURE, 1_500, 0.75, 0, deadline, local=xyz, remote=xyz)
+    )
+    net.simulation.run_for(60 * SECOND_NS, lambda: told[HIGH] != [] and isinstance(told[HIGH][-1], CreateDone))
+    pairs = {own: {each.sequence: each for each in told[own] if isinstance(each, PairOk)} for own in told}
+    assert pairs[LOW].keys() == pairs[HIGH].keys() and len(pairs[LOW]) == 1_500
+    link = net.link()
+    assert link.tests == pytest.approx(link.samples / 3, rel=0.15) and link.samples > 500
+    true = truth.at(link.bright).fidelity
+    assert link.fidelity == pytest.approx(true, abs=0.06) and link.fidelity_bounds[0] <= true <= link.fidelity_bounds[1]
+
+
+class Listener:
+    """In the place of applications at one end."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def on_service(self, service: Any, now_ns: Instant) -> None:
+        self.told.append(service)
+
+    def take_effects(self) -> list[Any]:
+        return []
+
+    def next_deadline(self) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None

@@ -112,15 +112,18 @@ class Delivery:
             born, qubit = DomainTime(cycle * self._configuration.cycle_ns), None if measures else window.qubits[k]
             if qubit is not None:
                 self._pool.fill(qubit, number)
-                name = PairName(request.station, number, cycle)
-                basis = self._samples.basis_of(window.terms, name)
-                if basis is not None:
-                    samples.append(Sample(name, basis, qubit, pair.bell_index, window.bright, born))
-                    continue
+            name = PairName(request.station, number, cycle)
+            basis = self._samples.basis_of(window.terms, name)
+            if basis is not None:
+                samples.append(Sample(name, basis, qubit, pair.bell_index, window.bright, born))
+                continue
             state = self._unit.state(window.bright, pair.bell_index, born)
             state = state if request.mine == self._is_lower else transpose(state)
             halves.append(Half(number, qubit, BellIndex(pair.bell_index), born, state))
-        self._samples.measure(samples)
+        if measures:
+            self._samples.fetch(samples, window.first_cycle)
+        else:
+            self._samples.measure(samples)
         return halves
 
     def deliver(self, window: Heralded, halves: list[Half]) -> None:

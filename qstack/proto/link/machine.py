@@ -202,10 +202,8 @@ class LinkMachine:
                 self._counters[LinkId(link)].result(which, result)
             case Refused() if what == "heralds" and link in self._stations:
                 self._stations[LinkId(link)].device_refused(which)
-            case Measured() if what == "samples":
-                self._end(LinkId(link)).samples.measured(which, result)
-            case Refused() if what == "samples":
-                self._end(LinkId(link)).samples.give_up(which[0])
+            case _ if what == "samples":
+                self._end(LinkId(link)).samples.result(which, result)
             case Refused() if what == "attempt":
                 self._end(LinkId(link)).windows.refused(which)
             case _:

@@ -145,8 +145,7 @@ class Planner:
             memories = min(draft.shape.memories, cycles, max(1, draft.request.wanting))
             if self._windows.end_of(first, cycles) > draft.request.deadline:
                 continue
-            measured = draft.request.kind is PairKind.MEASURE
-            draft.add(first, cycles, memories, 0 if measured else self._windows.samples.terms)
+            draft.add(first, cycles, memories, self._windows.samples.terms if draft.request.can_be_tested else 0)
             draft.wanted -= expected_successes(draft.setting.model.cycle_probability, cycles, memories) * self._kept
             draft.request.next_slot = slot + draft.shape.slots
             self._scheduler.served(draft.request.sequence, cycles, first)

@@ -60,6 +60,12 @@ class Request:
         return PairKind(self.create.kind)
 
     @property
+    def can_be_tested(self) -> bool:
+        """Whether its pairs may be samples: outcomes of halves that are turned first cannot be compared."""
+        turns = [(each.x1, each.y, each.x2) for each in (self.create.local, self.create.remote)]
+        return self.kind is not PairKind.MEASURE or turns == [(0, 0, 0)] * 2
+
+    @property
     def remaining(self) -> int:
         """Pairs that are still to be made."""
         return max(0, self.create.number - self.delivered)

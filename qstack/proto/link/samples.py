@@ -1,11 +1,11 @@
 """The test rounds of one end of one link: terms, measurements of samples, and what both ends tell (ESTIMATION-3)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from qstack.base.bell import PAULI_BASES, Basis
 from qstack.base.errors import PeerViolation
-from qstack.base.ids import QubitId
+from qstack.base.ids import Cycle, QubitId
 from qstack.base.time import DomainTime
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.memory import MemoryPool
@@ -13,7 +13,8 @@ from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.rounds import SHARE_UNIT, OwnSample, PairName, Sampler, SamplingTerms, Seen
 from qstack.proto.link.surroundings import Surroundings
 from qstack.wire.link import MAXIMUM_SAMPLES, SampleOutcome, SampleOutcomes, SampleTerms
-from qstack.wire.twin import Measure, Measured, MeasureItem, Status
+from qstack.wire.twin import FetchOutcomes, Measure, Measured, MeasureItem, OutcomesFetched, Status
+from qstack.wire.value import Message
 
 __all__ = ["Sample", "Samples"]
 
@@ -22,11 +23,12 @@ _SEED_OCTETS = 16
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A pair that is tested, and where this end's half is."""
+    """A pair that is tested, and where this end's half is; None where it was measured at once, in a basis that only
+    the device knows yet, and not in `basis`."""
 
     name: PairName
     basis: Basis
-    qubit: QubitId
+    qubit: QubitId | None
     bell_index: int
     bright: int
     born: DomainTime
@@ -90,35 +92,43 @@ class Samples:
 
     def measure(self, samples: list[Sample]) -> None:
         """Measure halves that are held, all of one station."""
-        self.taken += len(samples)
-        for start in range(0, len(samples), MAXIMUM_SAMPLES):
-            some = tuple(samples[start : start + MAXIMUM_SAMPLES])
+        for some in self._parts(samples):
             instant = self._around.domain_now()
             self._around.call(
                 Measure, ("samples", self.configuration.link, (some, instant)), instant=instant,
-                measurements=tuple(MeasureItem(qubit=each.qubit, basis=each.basis) for each in some),
+                measurements=tuple(MeasureItem(qubit=q, basis=s.basis) for s in some if (q := s.qubit) is not None),
             )  # fmt: skip
 
-    def measured(self, asked: tuple[tuple[Sample, ...], DomainTime], result: Measured) -> None:
+    def fetch(self, samples: list[Sample], first_cycle: Cycle) -> None:
+        """Ask what was measured of halves that did not stay, all of one window."""
+        for some in self._parts(samples):
+            self._around.call(
+                FetchOutcomes, ("samples", self.configuration.link, (some, DomainTime(0))),
+                link=self.configuration.link, first_cycle=first_cycle,
+                offsets=tuple(each.name.cycle - first_cycle for each in some),
+            )  # fmt: skip
+
+    def result(self, asked: tuple[tuple[Sample, ...], DomainTime], result: Message) -> None:
         """The device's answer: memories are free, the other end is told."""
         samples, instant = asked
         told: list[SampleOutcome] = []
-        for sample, outcome in zip(samples, result.outcomes, strict=False):
-            if outcome.status != Status.OK or not self._pool.give_back(sample.qubit):
+        for sample, seen in zip(samples, _seen(samples, instant, result), strict=False):
+            if seen is None or (sample.qubit is not None and not self._pool.give_back(sample.qubit)):
                 continue
-            name, seen = sample.name, Seen(sample.basis, outcome.bit, instant)
-            told.append(SampleOutcome(sequence=name.sequence, basis=seen.basis, bit=seen.bit, measured=instant))
+            name = sample.name
+            told.append(SampleOutcome(sequence=name.sequence, basis=seen.basis, bit=seen.bit, measured=seen.measured))
             own = OwnSample(seen, sample.bell_index, sample.bright, sample.born)
             self._compare(self._sampler.measured(name.station, name.sequence, own))
-        self.give_up(samples)
+        self._release(tuple(q for s in samples if (q := s.qubit) is not None and self._pool.is_held(q)))
         if told:
             self._around.send(self.configuration.neighbour, SampleOutcomes(
                 link=self.configuration.link, station=samples[0].name.station, outcomes=tuple(told),
             ))  # fmt: skip
 
-    def give_up(self, samples: Iterable[Sample]) -> None:
-        """Empty what was not measured, if it is still there."""
-        self._release(tuple(each.qubit for each in samples if self._pool.is_held(each.qubit)))
+    def _parts(self, samples: list[Sample]) -> Iterator[tuple[Sample, ...]]:
+        """What one message can tell of."""
+        self.taken += len(samples)
+        return (tuple(samples[n : n + MAXIMUM_SAMPLES]) for n in range(0, len(samples), MAXIMUM_SAMPLES))
 
     def hear(self, told: SampleOutcomes) -> None:
         """What the other end saw. Raises `PeerViolation` before anything has changed."""
@@ -131,3 +141,20 @@ class Samples:
     def _compare(self, both: tuple[OwnSample, Seen] | None) -> None:
         if both is not None:
             self._unit.note_sample(*both, self._around.now_ns)
+
+
+def _seen(samples: tuple[Sample, ...], instant: DomainTime, result: Message) -> list[Seen | None]:
+    """What the device tells of each; nothing of what it refused, and of bases in which nothing is compared."""
+    match result:
+        case Measured():
+            return [
+                Seen(sample.basis, told.bit, instant) if told.status == Status.OK else None
+                for sample, told in zip(samples, result.outcomes, strict=False)
+            ]
+        case OutcomesFetched():
+            return [
+                Seen(Basis(told.basis), told.bit, sample.born)
+                if told.status == Status.OK and told.basis in PAULI_BASES else None
+                for sample, told in zip(samples, result.outcomes, strict=False)
+            ]  # fmt: skip
+    return []
