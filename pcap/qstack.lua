@@ -1035,6 +1035,7 @@ structures["qstack.link DenseDone"] = {
 structures["qstack.circuit MemoryTimes"] = {
     number("qstack.circuit.t1_ns", "T1", 8, "relaxation time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
     number("qstack.circuit.t2_ns", "T2", 8, "dephasing time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
+    number("qstack.circuit.depolarising_ns", "Depolarising", 8, "depolarising time, 0 for infinite [CIRCUIT-5.3-3]", { unit = "ns" }),
 }
 structures["qstack.circuit RouteHop"] = {
     number("qstack.circuit.node", "Node", 8, "to be visited [CIRCUIT-4.1-8]", { show = "qna" }),

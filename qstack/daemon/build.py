@@ -60,9 +60,11 @@ def make_node(file: NodeFile, device: Attached | None) -> NodeConfiguration:
         each.qna: (each.locator,) for each in file.neighbours if each.locator is not None
     }
     circuit = tuned(CircuitParameters, file.tuning.get("circuit", {}))
-    if device is not None and device.memories and not circuit.t1_ns and not circuit.t2_ns:
+    if device is not None and device.memories and not any((circuit.t1_ns, circuit.t2_ns, circuit.depolarising_ns)):
         first = device.memories[0]  # pairs are made in these
-        circuit = dataclasses.replace(circuit, t1_ns=first.t1_ns, t2_ns=first.t2_ns)
+        circuit = dataclasses.replace(
+            circuit, t1_ns=first.t1_ns, t2_ns=first.t2_ns, depolarising_ns=first.depolarising_ns
+        )
     return NodeConfiguration(
         qna=file.node.qna,
         name=file.name,

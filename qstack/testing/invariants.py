@@ -115,7 +115,7 @@ def _tolerance(scenario: Scenario) -> float:
     """What an estimate may be wrong by: what it is rounded to, and what memories forget while clocks disagree."""
     wrong_ns = max(0, *scenario.clock_errors_ns) - min(0, *scenario.clock_errors_ns)  # the device's clock is right
     memory = scenario.topology.nodes[0].memory
-    fastest_ns = min((time for time in (memory.t1_ns, memory.t2_ns) if time), default=0)
+    fastest_ns = min((time for time in (memory.t1_ns, memory.t2_ns, memory.depolarising_ns) if time), default=0)
     return _ROUNDING_ERROR + (2.0 * wrong_ns / fastest_ns if fastest_ns else 0.0)
 
 

@@ -163,7 +163,10 @@ class Topology:
             statics=statics, segments=(Segment(SEGMENT, multicast=_GROUP),),
             locators={} if self.roaming else {SEGMENT: (self.locator(name),)}, links=self._link_configurations(name),
             stations=self._station_configurations(name), prefixes=self._prefixes(), nodes=routes, domains=domains,
-            circuit=replace(self.template.circuit, t1_ns=node.memory.t1_ns, t2_ns=node.memory.t2_ns),
+            circuit=replace(
+                self.template.circuit, t1_ns=node.memory.t1_ns, t2_ns=node.memory.t2_ns,
+                depolarising_ns=node.memory.depolarising_ns,
+            ),
             rules=tuple(ClaimRule(parse_urn(prefix), None) for prefix in node.endpoints),
             purposes=(PurposeRule(PurposeId(1), PurposeId(0xFFFF), None),),
         )  # fmt: skip

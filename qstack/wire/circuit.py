@@ -53,6 +53,7 @@ class MemoryTimes(Record):
 
     t1_ns: int = u64("relaxation time, 0 for infinite", unit="ns", req="CIRCUIT-5.3-3", default=0)
     t2_ns: int = u64("dephasing time, 0 for infinite", unit="ns", req="CIRCUIT-5.3-3", default=0)
+    depolarising_ns: int = u64("depolarising time, 0 for infinite", unit="ns", req="CIRCUIT-5.3-3", default=0)
 
 
 class Reserve(Message, protocol=Protocol.CIRCUIT, code=1, reliable=True):

@@ -6,10 +6,16 @@ fidelity to the Bell state that it names.
 """
 
 from collections.abc import Callable
-from math import exp
 
 from qstack.base.errors import LocalMisuse
-from qstack.quantum.formulas import BELL_SIGNS, MAXIMALLY_MIXED, Correlations, decohere_estimate, swap_outcome
+from qstack.quantum.formulas import (
+    BELL_SIGNS,
+    MAXIMALLY_MIXED,
+    Correlations,
+    decohere_estimate,
+    memory_transfer,
+    swap_outcome,
+)
 from qstack.wire.circuit import Estimate, MemoryTimes
 
 __all__ = ["Composer", "fidelity_after", "from_wire", "time_above", "to_wire"]
@@ -31,14 +37,13 @@ def from_wire(estimate: Estimate) -> Correlations:
 
 
 class Composer:
-    """Composes states at one repeater, whose memories have lifetimes `t1_ns` and `t2_ns`.
+    """Composes states at one repeater with its kind of memory.
 
     With ideal memories the same few states meet again and again; their compositions are remembered.
     """
 
-    def __init__(self, t1_ns: int, t2_ns: int) -> None:
-        self._t1_ns = t1_ns
-        self._t2_ns = t2_ns
+    def __init__(self, memory: MemoryTimes) -> None:
+        self._lifetimes_ns = (memory.t1_ns, memory.t2_ns, memory.depolarising_ns)
         self._known: dict[tuple[Correlations, Correlations, int], Correlations] = {}
 
     def join(self, above: Correlations, below: Correlations, outcome: int, ages_ns: tuple[int, int]) -> Correlations:
@@ -47,9 +52,9 @@ class Composer:
         `above`: the upstream qubit first, this node's second; `below`: this node's first. `ages_ns`: how long this
         node's halves of the two lay in memory.
         """
-        if self._t1_ns or self._t2_ns:
-            above = decohere_estimate(above, 1, max(0, ages_ns[0]), self._t1_ns, self._t2_ns)
-            below = decohere_estimate(below, 0, max(0, ages_ns[1]), self._t1_ns, self._t2_ns)
+        if any(self._lifetimes_ns):
+            above = decohere_estimate(above, 1, max(0, ages_ns[0]), *self._lifetimes_ns)
+            below = decohere_estimate(below, 0, max(0, ages_ns[1]), *self._lifetimes_ns)
             return _swap(above, below, outcome)
         key = (above, below, outcome)
         known = self._known.get(key)
@@ -74,24 +79,22 @@ def fidelity_after(
 
     Only five of the sixteen numbers matter: XX and YY fade with T2; ZZ fades with T1 and is fed by ZI, IZ and II.
     """
-    (z0, x0), (z1, x1) = (_left(age, memory) for age, memory in zip(ages_ns, memories, strict=True))
-    zz = z0 * (z1 * state[15] + (1.0 - z1) * state[12]) + (1.0 - z0) * (z1 * state[3] + 1.0 - z1)
+    (z0, x0, fed0), (z1, x1, fed1) = (_left(age, memory) for age, memory in zip(ages_ns, memories, strict=True))
+    zz = z0 * (z1 * state[15] + fed1 * state[12]) + fed0 * (z1 * state[3] + fed1)
     _, sign_x, sign_y, sign_z = BELL_SIGNS[bell]
     return (1.0 + (sign_x * state[5] + sign_y * state[10]) * x0 * x1 + sign_z * zz) / 4.0
 
 
-def _left(age_ns: float, memory: MemoryTimes) -> tuple[float, float]:
-    """What is left of Z, and of X and Y."""
-    age_ns = max(0.0, age_ns)
-    z = exp(-age_ns / memory.t1_ns) if memory.t1_ns else 1.0
-    return z, exp(-age_ns / memory.t2_ns) if memory.t2_ns else 1.0
+def _left(age_ns: float, memory: MemoryTimes) -> tuple[float, float, float]:
+    """What is left of Z, and of X and Y, and what Z gains of I."""
+    return memory_transfer(max(0.0, age_ns), memory.t1_ns, memory.t2_ns, memory.depolarising_ns)
 
 
 def time_above(
     threshold: float, fidelity_in: Callable[[float], float], memories: tuple[MemoryTimes, MemoryTimes]
 ) -> int | None:
     """For how many nanoseconds a fidelity, given as a function of time, stays above a threshold. None: for ever."""
-    lifetimes = [time for memory in memories for time in (memory.t1_ns, memory.t2_ns) if time]
+    lifetimes = [time for memory in memories for time in (memory.t1_ns, memory.t2_ns, memory.depolarising_ns) if time]
     if threshold <= 0.0 or not lifetimes:
         return None
     if fidelity_in(0.0) <= threshold:

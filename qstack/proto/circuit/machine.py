@@ -84,7 +84,7 @@ class CircuitMachine:
         self.own = own
         first_label = chance.integer(b"circuit first label", 31)
         labels: LabelTable[tuple[Circuit, Side]] = LabelTable(own, parameters.labels, first_label)
-        composer = Composer(parameters.t1_ns, parameters.t2_ns)
+        composer = Composer(parameters.memory)
         self._around = Surroundings(own, parameters, timescale, labels, composer)
         self._admission = Admission(self._around, routes, chance)
         self._swapper = Swapper()

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from qstack.base.errors import LocalMisuse
 from qstack.base.units import MILLISECOND_NS, MINUTE_NS, SECOND_NS
 from qstack.quantum.formulas import check_lifetimes
+from qstack.wire.circuit import MemoryTimes
 
 __all__ = ["MAXIMUM_PARKED", "TRACK_OCTETS", "CircuitParameters"]
 
@@ -18,8 +20,8 @@ class CircuitParameters:
     """Our choices, and the memories of this node's device.
 
     `memories`: what a circuit asks every link to keep for it at least; it may borrow more. `cutoff_ns`: age at which a
-    repeater gives up a pair that found no partner, 0 for never. `t1_ns`, `t2_ns`: of this node's memories, 0 for
-    infinite.
+    repeater gives up a pair that found no partner, 0 for never. `t1_ns`, `t2_ns`, `depolarising_ns`: of this
+    node's memories, 0 for infinite.
     """
 
     memories: int = 4
@@ -33,6 +35,14 @@ class CircuitParameters:
     cutoff_ns: int = 5 * SECOND_NS  # CIRCUIT-5.2-3
     t1_ns: int = 0
     t2_ns: int = 0
+    depolarising_ns: int = 0
 
     def __post_init__(self) -> None:
         check_lifetimes(self.t1_ns, self.t2_ns)
+        if self.depolarising_ns < 0:
+            raise LocalMisuse(f"a depolarising time of {self.depolarising_ns} ns: not negative; 0 for infinite")
+
+    @property
+    def memory(self) -> MemoryTimes:
+        """How this node's memories forget, as other nodes are told."""
+        return MemoryTimes(t1_ns=self.t1_ns, t2_ns=self.t2_ns, depolarising_ns=self.depolarising_ns)

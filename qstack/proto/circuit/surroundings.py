@@ -43,7 +43,7 @@ class Surroundings:
     @property
     def memory(self) -> MemoryTimes:
         """How this node's memories forget."""
-        return MemoryTimes(t1_ns=self.parameters.t1_ns, t2_ns=self.parameters.t2_ns)
+        return self.parameters.memory
 
     def domain_now(self) -> DomainTime:
         """The present instant in domain time."""

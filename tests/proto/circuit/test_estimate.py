@@ -1,6 +1,7 @@
 """Estimates against the plain formulas, and on the wire."""
 
 from functools import reduce
+from math import exp
 
 import pytest
 from hypothesis import given
@@ -57,12 +58,12 @@ def test_join_ages_the_inner_halves_then_swaps(
         decohere_estimate(above, 1, age_above, 10 * MS, 4 * MS),
         decohere_estimate(below, 0, age_below, 10 * MS, 4 * MS), outcome,
     )[1]  # fmt: skip
-    found = Composer(10 * MS, 4 * MS).join(above, below, outcome, (age_above, age_below))
+    found = Composer(MemoryTimes(t1_ns=10 * MS, t2_ns=4 * MS)).join(above, below, outcome, (age_above, age_below))
     assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_join_with_ideal_memories_does_not_age() -> None:
-    composer = Composer(0, 0)
+    composer = Composer(NEVER)
     for _ in range(2):  # the second time from memory
         assert composer.join(werner(0.9, 2), werner(0.8, 3), 1, (5 * MS, 9 * MS)) == pytest.approx(
             swap_outcome(werner(0.9, 2), werner(0.8, 3), 1)[1]
@@ -75,7 +76,7 @@ def test_join_with_ideal_memories_does_not_age() -> None:
 def test_chain_of_werner_pairs_has_the_fidelity_of_theory(links: tuple[float, ...], expected: float) -> None:
     bells, outcomes = [n % 4 for n in range(len(links))], [(3 * n + 1) % 4 for n in range(len(links) - 1)]
     pairs = [werner(f, bell) for f, bell in zip(links, bells, strict=True)]
-    composer = Composer(0, 0)
+    composer = Composer(NEVER)
     state = reduce(lambda left, nth: composer.join(left, pairs[nth + 1], outcomes[nth], (0, 0)),
                    range(len(outcomes)), pairs[0])  # fmt: skip
     frame = compose(*bells, *outcomes)
@@ -84,13 +85,13 @@ def test_chain_of_werner_pairs_has_the_fidelity_of_theory(links: tuple[float, ..
 
 def test_impossible_outcome_gives_the_state_of_which_nothing_is_known() -> None:
     product = (1.0, 0.0, 0.0, 1.0, *(0.0,) * 8, 1.0, 0.0, 0.0, 1.0)  # |00>: outcomes Psi cannot be
-    assert Composer(0, 0).join(product, product, 2, (0, 0)) == MAXIMALLY_MIXED
+    assert Composer(NEVER).join(product, product, 2, (0, 0)) == MAXIMALLY_MIXED
 
 
 @given(states, st.integers(0, 3), st.integers(0, 20 * MS), st.integers(0, 20 * MS))
 def test_fidelity_after_agrees_with_ageing_both_halves(state: Correlations, bell: int, first: int, second: int) -> None:
-    memories = (MemoryTimes(t1_ns=10 * MS, t2_ns=4 * MS), MemoryTimes(t1_ns=0, t2_ns=3 * MS))
-    aged = decohere_estimate(decohere_estimate(state, 0, first, 10 * MS, 4 * MS), 1, second, 0, 3 * MS)
+    memories = (MemoryTimes(t1_ns=10 * MS, t2_ns=4 * MS, depolarising_ns=7 * MS), MemoryTimes(t1_ns=0, t2_ns=3 * MS))
+    aged = decohere_estimate(decohere_estimate(state, 0, first, 10 * MS, 4 * MS, 7 * MS), 1, second, 0, 3 * MS)
     assert fidelity_after(state, bell, (first, second), memories) == pytest.approx(fidelity(aged, bell), abs=1e-12)
 
 
@@ -100,6 +101,14 @@ def test_vectors_of_memory_decay() -> None:
         state = bell_state()
         assert fidelity_after(state, 0, (age * MS, age * MS), (memory, memory)) == pytest.approx(both, abs=1e-6)
         assert fidelity_after(state, 0, (age * MS, 0), (memory, memory)) == pytest.approx(half, abs=1e-6)
+
+
+def test_memory_that_depolarises_is_reckoned_with_at_a_repeater() -> None:
+    pair, memory = werner(0.9), MemoryTimes(depolarising_ns=4 * MS)
+    found = Composer(memory).join(pair, pair, 0, (MS, 2 * MS))
+    left = (4 * 0.9 - 1) / 3
+    assert fidelity(found) == pytest.approx((1 + 3 * left * left * exp(-0.75)) / 4, abs=1e-12)
+    assert time_above(0.8, lambda ns: fidelity_after(bell_state(), 0, (ns, 0.0), (memory, NEVER)), (memory, NEVER))
 
 
 def test_time_above_a_threshold_ends_where_the_fidelity_crosses_it() -> None:

@@ -9,6 +9,7 @@ from qstack.proto.circuit.estimate import Composer
 from qstack.proto.circuit.halves import Half, Halves, Side, Tracked
 from qstack.proto.circuit.tracking import EndTracker, RepeaterTracker
 from qstack.quantum.formulas import bell_state
+from qstack.wire.circuit import MemoryTimes
 
 UP, DOWN = Side.ABOVE, Side.BELOW
 
@@ -23,7 +24,7 @@ def tracked(sequence: int, pair: int = 0, frame: int = 0) -> Tracked:
 
 
 def repeater() -> RepeaterTracker:
-    return RepeaterTracker(Composer(0, 0))
+    return RepeaterTracker(Composer(MemoryTimes()))
 
 
 def joined(up: int = 5, down: int = 8, outcome: int = 0) -> RepeaterTracker:
