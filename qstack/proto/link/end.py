@@ -241,6 +241,7 @@ class LinkEnd:
         request = self.queue.at(schedule.queue_sequence)
         if not schedule.queue_sequence and self.stock.capacity:
             request = self.stock.request
+            self.stock.aim(Room(free=0, memories=0, stock=self.stock.capacity))
         if request is not None:
             self.windows.announce(request, plan)
         else:  # it was cancelled here; any station that the link has is right

@@ -58,7 +58,8 @@ class Window:
         return self.most if self.request.kind is PairKind.MEASURE else len(self.qubits)
 
     def _may_offer(self, reply: Reply | None = None) -> bool:
-        return self.owner.pool.room(self.request.owner) > 0 and self.owner.around.has_device
+        wanted = self.request.sequence or self.request.remaining  # of the stock no more than this end would keep
+        return bool(wanted) and self.owner.pool.room(self.request.owner) > 0 and self.owner.around.has_device
 
     def _may_be_heralded(self, reply: Reply | None = None) -> bool:
         return reply is not None and reply.code == ReplyCode.HERALDED
@@ -280,7 +281,8 @@ class Windows:
         link, end = self.configuration.link, self.end_of(window.first_cycle, window.cycles)
         self.bright, request = window.bright, window.request
         measures = request.kind is PairKind.MEASURE
-        window.qubits = self.pool.offer(request.owner, 1 if measures else window.most, end)
+        most = 1 if measures else min(window.most, max(1, request.remaining))
+        window.qubits = self.pool.offer(request.owner, most, end)
         reading: dict[str, int] = {}
         if measures:
             how = request.create.local if request.mine else request.create.remote

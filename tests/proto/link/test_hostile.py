@@ -46,13 +46,16 @@ ROOM = Room(free=4, memories=4)
 class End:
     """The honest end, whose neighbour is the test. It is a station of the link."""
 
-    def __init__(self, own: Qna, neighbour: Qna, stations: tuple[Qna, ...], memories: int = 4) -> None:
+    def __init__(
+        self, own: Qna, neighbour: Qna, stations: tuple[Qna, ...], memories: int = 4,
+        parameters: LinkParameters | None = None,
+    ) -> None:  # fmt: skip
         link = LinkConfiguration(
             link=LinkId(1), neighbour=neighbour, stations=stations, memories=tuple(map(QubitId, range(memories))),
             cycle_ns=CYCLE_NS,
         )  # fmt: skip
         self.machine = LinkMachine(
-            own, LinkParameters(), Chance(b"chance"), timescale=lambda: Timescale(0, EPOCH), links=[link],
+            own, parameters or LinkParameters(), Chance(b"chance"), timescale=lambda: Timescale(0, EPOCH), links=[link],
             stations=[StationConfiguration(LinkId(1), (own, neighbour), CYCLE_NS)],
         )  # fmt: skip
         self.neighbour = neighbour
@@ -159,7 +162,7 @@ def test_schedule_of_more_memories_than_a_reply_can_tell_of_is_cut() -> None:
     end = End(HIGH, LOW, (HIGH,), memories=5_000)
     first = EPOCH // CYCLE_NS + 1_000
     end.make_room()
-    end.receive(create(1, 1))
+    end.receive(create(1, 1).replace(number=10_000))
     end.receive(scheduled(1, 1, first, 900, 0xFFFF))
     end.run(SECOND_NS // 50)
     assert [len(attempt.qubits) for attempt in end.called(Attempt)] == [192]
@@ -169,7 +172,7 @@ def test_more_memories_than_one_call_to_the_device_can_name_are_emptied_in_sever
     end = End(HIGH, LOW, (HIGH,), memories=5_000)
     first = EPOCH // CYCLE_NS + 1_000
     end.make_room()
-    end.receive(create(1, 1))
+    end.receive(create(1, 1).replace(number=10_000))
     for number in range(1, 28):
         end.receive(scheduled(number, 1, first, 200, 200))
         first += 200
@@ -192,3 +195,12 @@ def test_station_does_not_wait_for_a_window_that_ends_in_the_far_future() -> Non
     end.receive(gen(EPOCH // CYCLE_NS, 0xFFFF_FFFF, 1, HIGH))
     assert [reply.code for reply in end.sent(Reply)] == [ReplyCode.TIME_MISMATCH]
     assert end.machine.next_deadline() is None
+
+
+def test_master_that_plans_more_stock_than_this_end_keeps_gets_no_more_memories() -> None:
+    end = End(HIGH, LOW, (HIGH,), memories=8, parameters=LinkParameters(stock_pairs=2))
+    first = EPOCH // CYCLE_NS + 1_000
+    end.receive(Schedule(link=LinkId(1), schedule=1, queue_sequence=0, first_cycle=Cycle(first), cycles=10, stride=10,
+                         windows=1, memories=8, allowance=200))  # fmt: skip
+    end.run(SECOND_NS // 50)
+    assert [len(attempt.qubits) for attempt in end.called(Attempt)] == [2]
