@@ -171,8 +171,11 @@ class MqttLine:
 
     async def _write(self) -> None:
         """Send on what the kernel had no room for."""
-        while (sock := self._client.socket()) is not None:
+        while True:
             await self._writing.wait()
+            sock = self._client.socket()  # the one that there is now: meanwhile it may have been closed
+            if sock is None:
+                return
             try:
                 await trio.lowlevel.wait_writable(sock)
             except trio.ClosedResourceError:
