@@ -63,7 +63,7 @@ class PairLost(QstackError):
 
 
 _WHY_NO_PAIRS = {
-    ErrorCode.FIDELITY_UNATTAINABLE: "this link does not reach the fidelity that was asked for",
+    ErrorCode.FIDELITY_UNATTAINABLE: "never on this link: such a fidelity, or so many pairs in that time",
     ErrorCode.TIMEOUT: "not all pairs came in time; give it longer, or look at qstackctl links",
     ErrorCode.NO_RESOURCES: "no memory or place in the queue is free; look at qstackctl memories",
     ErrorCode.NO_ENDPOINT: "nobody holds the purpose at the other end any more",

@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import qstack.sockets as qs
+from qstack.base.errors import ErrorCode
 from qstack.cli.laboratory import Laboratory
 from qstack.cli.qstackctl import main as qstackctl
 from qstack.sockets import blocking
@@ -247,3 +248,26 @@ def test_gates_turn_qubits_as_their_names_say(lab: Laboratory) -> None:
         assert [flips(lambda q: q.k(), *bases) for bases in ("YZ", "ZY", "XX")] == [0, 0, 1]
         assert [flips(lambda q: q.rot_x(pi / 2), *bases) for bases in ("YZ", "ZY", "XX")] == [0, 1, 0]
         assert [flips(lambda q: q.rot_y(pi), *bases) for bases in ("XX", "YY", "ZZ")] == [1, 0, 1]
+
+
+def test_chsh_bases_violate_bell_s_inequality_as_far_as_can_be(lab: Laboratory) -> None:
+    """S = 2 sqrt 2 on an ideal link; 0.063 is its standard deviation with 2,000 pairs."""
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, theirs = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+        near = ours.create_measure(2_000, random_basis_local="XZ", random_basis_remote="CHSH", timeout=PATIENCE_S)
+        far = theirs.recv_measure(2_000, timeout=PATIENCE_S)
+    seen: dict[tuple[str, str], list[int]] = {}
+    for one, two in zip(near, far, strict=True):  # the frame is undone at the end that measured in X or Z
+        seen.setdefault((one.basis.name, two.basis.name), []).append((-1) ** (one.in_frame ^ two.outcome))
+    mean = {bases: sum(values) / len(values) for bases, values in seen.items()}
+    s = mean["Z", "Z_PLUS_X"] + mean["X", "Z_PLUS_X"] + mean["Z", "Z_MINUS_X"] - mean["X", "Z_MINUS_X"]
+    assert s == pytest.approx(2 * 2**0.5, abs=0.32)
+
+
+def test_request_that_the_link_can_never_serve_fails_at_once_and_the_next_one_is_served(lab: Laboratory) -> None:
+    with blocking.open_node(lab.socket_of("alice")) as alice, blocking.open_node(lab.socket_of("bob")) as bob:
+        ours, _ = alice.open_epr_socket(FAR, PURPOSE), bob.open_epr_socket(NEAR, PURPOSE)
+        with pytest.raises(qs.EprRequestFailed) as failed:
+            ours.create_keep(1_000, max_time=0.001, timeout=PATIENCE_S)
+        assert failed.value.reason in (ErrorCode.FIDELITY_UNATTAINABLE, ErrorCode.TIMEOUT)  # whoever looks first
+        assert len(ours.create_keep(2, min_fidelity=0.999, timeout=PATIENCE_S)) == 2

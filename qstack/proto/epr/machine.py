@@ -157,7 +157,9 @@ class EprMachine:
             case CreateDone(mine=True):
                 self._fire_mine(service.create_id, RequestEvent.DONE)
             case CreateFailed(mine=True):
-                self._fire_mine(service.create_id, RequestEvent.FAILED, Failure(service.reason))
+                # A deadline that had passed when the other end looked is a request without time, not a pair revoked.
+                reason = ErrorCode.TIMEOUT if service.reason is ErrorCode.EXPIRED else service.reason
+                self._fire_mine(service.create_id, RequestEvent.FAILED, Failure(reason))
             case CreateDone() | CreateFailed():
                 self._finish_incoming(service)
             case PairsRevoked():

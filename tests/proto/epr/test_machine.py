@@ -11,7 +11,7 @@ from qstack.base.effects import Seal, Sender
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import PurposeId, Qna, make_qna
 from qstack.base.pairs import PairKind
-from qstack.base.services import DeviceGone, PairsRevoked
+from qstack.base.services import CreateFailed, DeviceGone, PairsRevoked
 from qstack.base.time import Instant
 from qstack.proto.epr.admission import PurposeRule
 from qstack.proto.epr.machine import EprMachine
@@ -261,6 +261,14 @@ def test_qubits_beyond_a_users_quota_are_given_up_at_both_ends() -> None:
     ends.create(ALICE, ours, 3)
     assert [len(memories) for memories in ends.memories.values()] == [2, 2]
     assert ends.counted["epr.pairs_beyond_quota"] >= 1
+
+
+def test_request_whose_deadline_has_passed_at_the_link_is_told_as_out_of_time() -> None:
+    ends, ours, _ = both()
+    ends.serving = False
+    ends.create(ALICE, ours)
+    ends.service(ALICE, CreateFailed(BOB, PURPOSE, ends.asked[0].create_id, True, ErrorCode.EXPIRED))
+    assert [told.reason for told in ends.of(ALICE, EprFailed)] == [ErrorCode.TIMEOUT]
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------
