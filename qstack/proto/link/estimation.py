@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qstack.base.bell import PAULI_BASES, Basis
+from qstack.base.errors import LocalMisuse
 from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime, Instant
 from qstack.proto.link.calibration import Calibration, CalibrationParameters, Round
@@ -33,13 +34,19 @@ _LATENESS_STEPS = 16  # lateness counts in sixteenths of its power of two, so th
 
 @dataclass(frozen=True, slots=True)
 class EstimationParameters:
-    """`share`: of pairs that are tested. `late_ns`: of the station's word behind the end of a window, at first."""
+    """`share`: of pairs that are tested, 0..0.9 (ESTIMATION-3.1-5). `late_ns`: how late the station's word is behind
+    the end of a window, at first.
+    """
 
     share: float = 0.0
     late_ns: int = 1_000_000
     settings: SettingParameters = field(default_factory=SettingParameters)
     tally: TallyParameters = field(default_factory=TallyParameters)
     calibration: CalibrationParameters = field(default_factory=CalibrationParameters)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 0.9 or self.late_ns < 0:
+            raise LocalMisuse(f"test rounds take a share of 0..0.9 of all pairs, not {self.share}; nobody is early")
 
 
 class EstimationUnit:

@@ -61,7 +61,8 @@ class Request:
 
     @property
     def can_be_tested(self) -> bool:
-        """Whether its pairs may be samples: outcomes of halves that are turned first cannot be compared."""
+        """Whether its pairs may be samples: outcomes of halves that are turned first cannot be compared
+        (ESTIMATION-3.1-4)."""
         turns = [(each.x1, each.y, each.x2) for each in (self.create.local, self.create.remote)]
         return self.kind is not PairKind.MEASURE or turns == [(0, 0, 0)] * 2
 

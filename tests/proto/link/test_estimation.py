@@ -5,6 +5,7 @@ import random
 import pytest
 
 from qstack.base.bell import BellIndex
+from qstack.base.errors import LocalMisuse
 from qstack.base.ids import Cycle
 from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime, Instant
@@ -150,3 +151,9 @@ def test_outcomes_in_two_bases_say_nothing() -> None:
     told.note_sample(OwnSample(Seen(TESTED_BASES[0], 0, NOW), 2, 0, NOW), Seen(TESTED_BASES[1], 0, NOW), Instant(0))
     assert told.tally.tests == 0
     assert agrees(0, TESTED_BASES[0], 0, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"share": -0.1}, {"share": 1.0}, {"late_ns": -1}])
+def test_parameters_without_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(LocalMisuse):
+        EstimationParameters(**wrong)  # type: ignore[arg-type]
