@@ -256,8 +256,9 @@ def exchange(shark: Tshark, capture: Path) -> list[list[str]]:
 def test_tshark_links_requests_and_answers_of_every_pair_of_messages(shark: Tshark, root: Path) -> None:
     rows = exchange(shark, root / "pcap" / "samples.pcapng")
     found = [decode_datagram(datagram.octets).message for datagram in datagrams("samples")]
+    shown = {message.NAME for message in found if message is not None}
     for message, (request_in, _, response_time) in zip(found, rows, strict=True):
-        if message is None or not message.ANSWERS:
+        if message is None or not any(name in shown for name in message.ANSWERS):  # a confidential one shows nobody
             assert request_in == ""
             continue
         assert request_in, message.NAME
