@@ -14,6 +14,7 @@ from qstack.twin.statistics import TwinStatistics
 from qstack.twin.store import Store
 from qstack.twin.window import MAXIMUM_WINDOWS, Ask, Offer, Window, WindowBook, WindowName
 from qstack.wire.twin import (
+    MAXIMUM_COUNTED_CYCLES,
     PROBABILITY_UNIT,
     Attempt,
     AttemptAccepted,
@@ -153,6 +154,8 @@ class LinkRequests:
         refusal = self._window_refusal(link, message, now_ns)
         if refusal is Status.OK and not link.hardware.tunable:
             refusal = Status.UNSUPPORTED
+        if refusal is Status.OK and message.cycles > MAXIMUM_COUNTED_CYCLES:
+            refusal = Status.NO_ROOM
         if refusal is not Status.OK:
             return refusal
         self._open(link, message).counts.append(_ask(bank, message))

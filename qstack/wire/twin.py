@@ -30,7 +30,8 @@ from qstack.wire.schema import (
 from qstack.wire.value import Message, Record
 
 __all__ = [
-    "ANGLE_UNIT", "FIDELITY_UNIT", "MAXIMUM_ITEMS", "NO_QUBIT", "PROBABILITY_UNIT", "REQUEST_COUNTER_BITS", "VERSION",
+    "ANGLE_UNIT", "FIDELITY_UNIT", "MAXIMUM_COUNTED_CYCLES", "MAXIMUM_ITEMS", "NO_QUBIT",
+    "PROBABILITY_UNIT", "REQUEST_COUNTER_BITS", "VERSION",
     "ApplyGates", "Attach", "Attached", "Attempt", "AttemptAccepted", "AwaitHeralds", "ClicksCounted", "CountClicks",
     "Couple", "FetchOutcomes", "FetchedOutcome", "GateItem", "GatesApplied", "Herald", "Heralds", "Initialise",
     "Initialised", "InspectPair", "LinkEnd", "Measure", "MeasureItem", "Measured", "MemoryKind", "MemoryRole", "Move",
@@ -40,6 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = 2  # TWIN-5.1-1
+MAXIMUM_COUNTED_CYCLES = 65_536  # TWIN-5.13-5: each click is drawn
 MAXIMUM_ITEMS = 4_096  # TWIN-7: 36 KiB, inside the default limit of a Unix datagram (208 KiB)
 REQUEST_COUNTER_BITS = 56  # TWIN-5-1
 NO_QUBIT = QubitId(0xFFFFFFFF)

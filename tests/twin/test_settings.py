@@ -13,6 +13,7 @@ from qstack.quantum.detectors import Detector
 from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.schemes import SingleClick
 from qstack.wire.twin import (
+    MAXIMUM_COUNTED_CYCLES,
     PROBABILITY_UNIT,
     Attempt,
     AttemptAccepted,
@@ -109,6 +110,12 @@ def test_counted_window_fills_no_memory_and_frees_them() -> None:
     later = FIRST + 200_000
     attempt(net, ALICE, 0.5, later)
     assert net.twin.live_pairs == 0 and net.twin.statistics.unmatched == 0
+
+
+def test_window_too_long_to_be_counted_is_refused() -> None:
+    question = CountClicks(request_id=2, link=WEST, first_cycle=FIRST, cycles=MAXIMUM_COUNTED_CYCLES + 1)
+    [refused] = ask(network(), REPEATER, question)
+    assert isinstance(refused, Refused) and refused.status == Status.NO_ROOM
 
 
 def test_counting_is_refused_to_others_and_of_links_that_have_nothing_to_count() -> None:

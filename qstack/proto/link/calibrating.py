@@ -14,7 +14,7 @@ from qstack.proto.link.settings import BRIGHT_UNIT, bright_to_wire
 from qstack.proto.link.surroundings import Surroundings
 from qstack.proto.link.window import Windows
 from qstack.wire.link import CalibrationPlan, CalibrationReport, ClickCount, ClockEcho, ClockProbe
-from qstack.wire.twin import Attempt, ClicksCounted, CountClicks, LinkEnd, Refused
+from qstack.wire.twin import MAXIMUM_COUNTED_CYCLES, Attempt, ClicksCounted, CountClicks, LinkEnd, Refused
 
 __all__ = ["Calibrator", "ClickCounter"]
 
@@ -109,7 +109,8 @@ class Calibrator:
         self._number += 1
         plan = CalibrationPlan(
             link=self.configuration.link, station=self.configuration.stations[0], number=self._number,
-            first_cycle=self._take_slot(), cycles=max(1, self.configuration.slot_cycles // _WINDOWS),
+            first_cycle=self._take_slot(),
+            cycles=min(max(1, self.configuration.slot_cycles // _WINDOWS), MAXIMUM_COUNTED_CYCLES),
             bright=bright_to_wire(self._unit.parameters.calibration.bright),
         )  # fmt: skip
         if plan.station != self.configuration.neighbour:  # who is told once, in both parts
