@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from qstack.base.errors import LocalMisuse
 from qstack.base.ids import Qna, format_qna
 from qstack.config.hardware import check_hardware
 from qstack.config.node import MAXIMUM_MEMORIES, Device, Link, Neighbour, Own, Station
 from qstack.config.problem import Problem, shown
 from qstack.config.rule import repeated
-from qstack.quantum.formulas import fidelity
+from qstack.quantum.states import check_state
 
 __all__ = ["check_cutoff", "check_device", "check_links", "check_memories"]
 
@@ -79,9 +80,12 @@ def _check_state(path: str, bell: int, state: tuple[float, ...]) -> Iterator[Pro
     if len(state) != _CORRELATIONS or state[0] != 1.0 or not all(-1.0 <= value <= 1.0 for value in state):
         fault, remedy = "is not 16 correlations in -1..1 beginning with 1", "write R_ij row by row over I, X, Y, Z"
         yield Problem(path, shown(state), fault, remedy)
-    elif not 0.0 <= fidelity(state, bell) <= 1.0:
-        remedy = "write the state of a fresh pair with this Bell index"
-        yield Problem(path, shown(state), f"has the fidelity {fidelity(state, bell):.3f}", remedy)
+        return
+    try:
+        check_state(state)
+    except LocalMisuse as error:
+        remedy = f"write the state of a fresh pair with Bell index {bell}"
+        yield Problem(path, shown(state), f"is no state of two qubits: {error}", remedy)
 
 
 def _check_station(path: str, own: Qna, near: set[Qna], own_links: set[int], station: Station) -> Iterator[Problem]:

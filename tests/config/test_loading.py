@@ -202,6 +202,14 @@ def test_node_file_that_pins_a_revoked_certificate_is_refused(tmp_path: Path) ->
     assert paths(tmp_path, NODE.replace("[[session.trust]]", pin)) == ["$.session.pin[0].fingerprint"]
 
 
+def test_states_that_no_pair_can_have_are_refused(tmp_path: Path) -> None:
+    mixed = [1.0] + [0.0] * 15
+    impossible = [*mixed[:5], 0.9, *mixed[6:10], 0.9, *mixed[11:15], 0.9]  # XX, YY and ZZ of one sign
+    states = f"memories = 4\nstates = {[impossible, mixed, mixed, mixed]}"
+    [(path, line)] = refused(tmp_path, NODE.replace("memories = 4", states))
+    assert path == "$.link[0].states[0]" and "is no state of two qubits" in line
+
+
 def test_cutoff_shorter_than_a_slot_is_refused_and_none_or_a_longer_one_is_not(tmp_path: Path) -> None:
     [(path, line)] = refused(tmp_path, NODE + "[tuning.circuit]\ncutoff-ns = 9_999_999\n")
     assert path == "$.tuning.circuit.cutoff-ns"
