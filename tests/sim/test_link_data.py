@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from qstack.base.errors import ErrorCode
-from qstack.base.ids import PurposeId, Qna
+from qstack.base.effects import Seal, Sender
+from qstack.base.errors import ErrorCode, PeerViolation
+from qstack.base.ids import Cycle, PurposeId, Qna
 from qstack.base.services import DataArrived, DataFailed, DataSent, ListenData, SendData, UnlistenData
 from qstack.base.time import Instant
 from qstack.base.units import MILLISECOND_NS, SECOND_NS
@@ -22,6 +23,8 @@ from qstack.quantum.hardware import LinkHardware
 from qstack.quantum.memories import MemoryModel
 from qstack.quantum.schemes import Werner
 from qstack.testing.topology import Topology, TopologyLink, TopologyNode
+from qstack.wire.link import DenseReady, Expire
+from tests.proto.circuit.fabric import ARRIVAL
 from tests.sim.test_link_estimate import CYCLE_NS, HIGH, LOW, STATION
 
 PURPOSE, OTHER = PurposeId(17), PurposeId(18)
@@ -250,3 +253,68 @@ def test_device_that_goes_away_in_the_middle_costs_no_data() -> None:
     assert net.ends[HIGH].arrived() == [text(30, n) for n in range(10)]
     net.simulation.run_for(5 * SECOND_NS)
     assert_at_rest(net)
+
+
+def everything_expires(net: Net, own: Qna) -> None:
+    """The other end says that it never learned of any pair that `own` has."""
+    other = HIGH if own == LOW else LOW
+    [end] = net.node(own).machines.link._ends.values()
+    windows = tuple(end.windows._filled)
+    for start in range(0, len(windows), 16):
+        place = net.simulation.places[own]
+        expire = Expire(link=end.configuration.link, expected_sequence=0, windows=windows[start : start + 16])
+        place.node.machines.link.receive(expire, Sender(other, Seal.HOP, ARRIVAL, other),
+                                         place.local(net.simulation.now_ns))  # fmt: skip
+
+
+def coder(net: Net, own: Qna) -> Any:
+    [end] = net.node(own).machines.link._ends.values()
+    return end.dense
+
+
+def test_receiver_whose_pairs_are_revoked_measures_nothing_in_their_memories() -> None:
+    """They may hold other pairs by the time the qubits are here."""
+    net = Net()
+    net.send(LOW, text(30))
+    assert net.simulation.run_for(SECOND_NS, lambda: coder(net, HIGH)._receiving is not None)
+    everything_expires(net, HIGH)
+    assert coder(net, HIGH)._receiving is None
+    net.simulation.run_for(5 * SECOND_NS)
+    assert net.ends[HIGH].arrived() == [text(30)] and not net.counters(HIGH)["data_dense_octets"]
+    assert_at_rest(net)
+
+
+def test_second_leave_to_send_is_not_taken() -> None:
+    net = Net()
+    net.send(LOW, text(30))
+    assert net.simulation.run_for(SECOND_NS, lambda: is_away(net, LOW))
+    place, block = net.simulation.places[LOW], coder(net, LOW)._sending.block
+    [link] = net.node(LOW).machines.link._ends
+    ready = DenseReady(link=link, block=block.number, accepted=1,
+                       first_cycle=Cycle(net.simulation._domain() // CYCLE_NS + 5_000))  # fmt: skip
+    said = Sender(HIGH, Seal.HOP, ARRIVAL, HIGH)
+    place.node.machines.link.receive(ready, said, place.local(net.simulation.now_ns))
+    net.simulation.run_for(SECOND_NS)
+    assert net.ends[HIGH].arrived() == [text(30)] and net.counters(LOW)["stray_dense"] == 1
+
+
+@pytest.mark.parametrize("first", [1_000_000, 1 << 63])
+def test_leave_to_send_in_cycles_of_the_receivers_choice_is_a_violation(first: int) -> None:
+    """The master chooses them: far ahead, they would keep its device from the link until then."""
+    net = Net()
+    net.send(LOW, text(30))
+    sending = coder(net, LOW)
+    assert net.simulation.run_for(SECOND_NS, lambda: getattr(sending._sending, "block", None) is not None)
+    place = net.simulation.places[LOW]
+    [link] = net.node(LOW).machines.link._ends
+    now = net.simulation._domain() // CYCLE_NS
+    ready = DenseReady(link=link, block=sending._sending.block.number, accepted=1, first_cycle=Cycle(now + first))
+    with pytest.raises(PeerViolation):
+        place.node.machines.link.receive(ready, Sender(HIGH, Seal.HOP, ARRIVAL, HIGH),
+                                         place.local(net.simulation.now_ns))  # fmt: skip
+
+
+def is_away(net: Net, own: Qna) -> bool:
+    """Whether a block is on its way in qubits."""
+    sending = coder(net, own)._sending
+    return sending is not None and sending.block is not None and not sending.halves

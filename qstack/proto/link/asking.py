@@ -159,6 +159,7 @@ class Asking:
                 self._queue.places = max(self._queue.places, ack.queue_sequence)
             self._send_more()
             return
+        self._check_sent(request)
         expected = request.create.queue_sequence
         if ack.queue_sequence != expected if expected else ack.queue_sequence <= self._queue.places:
             raise PeerViolation("a CreateAck for another place in the queue")
@@ -173,6 +174,7 @@ class Asking:
         if request is None:
             self._around.count("stray_answers")
         else:
+            self._check_sent(request)
             self._end(request, RequestEvent.REJECTED, _reason(reject.reason))
         self._send_more()
 
@@ -238,6 +240,10 @@ class Asking:
 
     # --- small print -------------------------------------------------------------------------------------------------
 
+    def _check_sent(self, request: Request) -> None:
+        if request in self._unsent:
+            raise PeerViolation("an answer to a CreateRequest that was not sent yet")
+
     def _ask(self, audience: Audience, create: CreateRequest) -> None:
         request = Request(create, True, audience)
         self._queue.ask(request)
@@ -272,8 +278,7 @@ class Asking:
             return ErrorCode.SESSION_LOST, station
         if not create.label and create.purpose and create.purpose not in self._listening:
             return ErrorCode.NO_ENDPOINT, station
-        of_circuit = create.label and (create.kind != PairKind.KEEP or create.atomic)
-        if not create.number or not station or not _is_known(create) or of_circuit:
+        if not create.number or not station or not _is_known(create) or not _suits_its_user(create):
             return ErrorCode.POLICY, station
         reason = self._unattainable(create)
         if reason is not None:
@@ -360,6 +365,13 @@ def _is_known(create: CreateRequest) -> bool:
     """Whether this version knows what is to be done with the pairs."""
     kinds, choices = set(PairKind), set(BasisChoice)
     return create.kind in kinds and {create.local.choice, create.remote.choice} <= choices
+
+
+def _suits_its_user(create: CreateRequest) -> bool:
+    """Circuits keep pairs and take them one by one (LINK-4.1-5), data keeps them and takes all at once (DATA-4-2)."""
+    if create.purpose and not create.label:
+        return True
+    return create.kind == PairKind.KEEP and bool(create.atomic) is not bool(create.label)
 
 
 def _reason(code: int) -> ErrorCode:

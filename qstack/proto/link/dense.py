@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qstack.base.bell import Gate
+from qstack.base.errors import PeerViolation
 from qstack.base.ids import Cycle, Label, QubitId
-from qstack.base.units import MICROSECOND_NS
+from qstack.base.units import MICROSECOND_NS, MINUTE_NS
 from qstack.machine.reed_solomon import MAXIMUM_WORD
 from qstack.proto.link.data import Block, DataLine
 from qstack.proto.link.densecode import (
@@ -55,6 +56,7 @@ __all__ = ["DenseAudience", "DenseCoder"]
 _LEAST_OCTETS = 2  # fewer are not worth their messages
 _MARGIN_NS = 200 * MICROSECOND_NS  # from telling the device to the first flight
 _NOBODY = Label(0)
+_UNCHOSEN = Cycle(0)  # the master has the choice
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class _Sending:
     halves: list[Half] = field(default_factory=list)
     block: Block | None = None
     parity: int = 0
+    first_cycle: Cycle = _UNCHOSEN
+    is_away: bool = False
 
 
 @dataclass(slots=True)
@@ -181,21 +185,25 @@ class DenseCoder:
             self._give_up()
             return
         sending.block, sending.parity = block, parity
+        sending.first_cycle = self._take_slot() if self.is_master else _UNCHOSEN
         nonce = self._nonce(block)
         self._send(DenseBlock(
             link=self.configuration.link, block=block.number, purpose=block.purpose, last=int(block.last),
-            create_id=sending.create_id, first_cycle=self._take_slot() if self.is_master else Cycle(0),
+            create_id=sending.create_id, first_cycle=sending.first_cycle,
             size=len(block.data), parity=parity, nonce=nonce, digest=digest_of(nonce, block.number, block.data),
         ))  # fmt: skip
         self._wait("send")
         self._line.pump()
 
     def ready(self, told: DenseReady) -> None:
-        """The receiver waits, or will not."""
+        """The receiver waits, or will not. Raises `PeerViolation` before anything has changed."""
         sending = self._sending
-        if sending is None or sending.block is None or sending.block.number != told.block:
+        if sending is None or sending.block is None or sending.block.number != told.block or sending.is_away:
             self._around.count("stray_dense")
             return
+        if self.is_master and told.first_cycle != sending.first_cycle:
+            raise PeerViolation("a DenseReady for another cycle than the master has chosen")
+        self._check_horizon(told.first_cycle)
         start_ns = told.first_cycle * self.configuration.cycle_ns
         if not told.accepted or start_ns < self._around.domain_now() + _MARGIN_NS:
             self._give_up()
@@ -210,7 +218,8 @@ class DenseCoder:
         if gates:
             self._call(ApplyGates, ("gates", ()), instant=self._around.domain_now(), gates=gates)
         link = self.configuration.link
-        self._call(Transmit, ("sent", qubits), link=link, first_cycle=told.first_cycle, qubits=qubits)
+        self._call(Transmit, ("sent", tuple(used)), link=link, first_cycle=told.first_cycle, qubits=qubits)
+        sending.is_away = True
         sending.halves.clear()
         self._empty(spare)
         self._around.count("data_qubits", len(qubits))
@@ -255,11 +264,18 @@ class DenseCoder:
         self._wait("receive")
 
     def taken_back(self, create_id: int) -> None:
-        """Some of them are void, or there are none."""
+        """Some of them are void, or there are none. A block that was to come with them is none: their memories may
+        soon hold something else."""
         self._empty(self._theirs.pop(create_id, []))
+        receiving = self._receiving
+        if receiving is not None and receiving.told.create_id == create_id:
+            self._abandon(receiving)
+            self._read(receiving, {})
 
     def announced(self, told: DenseBlock) -> None:
-        """The other end is about to send a block."""
+        """The other end is about to send a block. Raises `PeerViolation` before anything has changed."""
+        if not self.is_master:
+            self._check_horizon(told.first_cycle)
         halves = sorted(self._theirs.pop(told.create_id, []), key=lambda half: half.sequence)
         needed = (told.size + told.parity) * QUBITS_PER_OCTET
         first = self._take_slot() if self.is_master else told.first_cycle
@@ -339,8 +355,7 @@ class DenseCoder:
             case Refused() if what == "sent":
                 self._left(about, (result.status,) * len(about))
             case Refused() if receiving is not None:
-                self._windows.release(receiving.arrivals)
-                self._empty(receiving.halves)
+                self._abandon(receiving)
                 self._read(receiving, {})
 
     def time_out(self) -> None:
@@ -354,8 +369,7 @@ class DenseCoder:
             self.taken_back(create_id)
         if self._receiving is not None:
             receiving, self._receiving = self._receiving, None
-            self._windows.release(receiving.arrivals)
-            self._empty(receiving.halves)
+            self._abandon(receiving)
 
     def restart(self) -> None:
         """The epoch with the other end is over."""
@@ -366,13 +380,27 @@ class DenseCoder:
             self._sending = None
         self.forget_theirs()
 
-    def _left(self, qubits: tuple[QubitId, ...], statuses: tuple[int, ...]) -> None:
-        for qubit, status in zip(qubits, statuses, strict=False):
-            if status != Status.OK or not self._pool.give_back(qubit):
-                self._windows.release((qubit,))
+    def _left(self, halves: tuple[Half, ...], statuses: tuple[int, ...]) -> None:
+        """Qubits have left, or not. What was taken back meanwhile has been emptied, and may hold another pair."""
+        for half, status in zip(halves, statuses, strict=False):
+            if status != Status.OK:
+                self._empty([half])
+            elif half.qubit is not None and self._pool.holds_half(half.qubit, half.sequence):
+                self._pool.give_back(half.qubit)
+
+    def _abandon(self, receiving: _Receiving) -> None:
+        """Empty the memories of a block that will not be read. Those of qubits that did not come are free already."""
+        places = receiving.couples or range(len(receiving.arrivals))
+        self._windows.release(tuple(receiving.arrivals[place] for place in places))
+        self._empty(receiving.halves)
 
     def _empty(self, halves: list[Half]) -> None:
-        self._windows.release(tuple(h.qubit for h in halves if h.qubit is not None and self._pool.is_held(h.qubit)))
+        held = (h.qubit for h in halves if h.qubit is not None and self._pool.holds_half(h.qubit, h.sequence))
+        self._windows.release(tuple(held))
+
+    def _check_horizon(self, first_cycle: Cycle) -> None:
+        if first_cycle * self.configuration.cycle_ns > self._around.domain_now() + MINUTE_NS:
+            raise PeerViolation("a block in qubits more than a minute ahead")
 
     def _wait(self, what: str, from_ns: int = 0) -> None:
         """Give up when nothing is heard for a while, counted from a domain instant or from now."""

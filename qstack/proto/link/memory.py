@@ -249,6 +249,10 @@ class MemoryPool:
         held = (m for m in self._mine() if m.place is Place.HELD and m.label == label and m.sequence == sequence)
         return next((memory.qubit for memory in held), None)
 
+    def holds_half(self, qubit: QubitId, sequence: int) -> bool:
+        """Tell whether a memory holds its half of this pair, still."""
+        return self.is_held(qubit) and self._memories[qubit].sequence == sequence
+
     def give_back(self, qubit: QubitId) -> bool:
         """The user of a HELD memory says that it is empty; False when it is not HELD."""
         memory = self._memories[qubit]

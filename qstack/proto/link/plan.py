@@ -15,6 +15,8 @@ from qstack.base.ids import Cycle
 
 __all__ = ["Plan", "Shape", "expected_successes", "measuring_cycles", "shape_of_windows"]
 
+_CYCLES = 1 << 64  # that the wire has numbers for
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -44,8 +46,9 @@ class Plan:
 
     @property
     def sound(self) -> bool:
-        """Whether it names windows at all, none of them over another."""
-        return min(self.cycles, self.windows) > 0 and (self.windows == 1 or self.stride >= self.cycles)
+        """Whether it names windows at all, none of them over another, in cycles that have a number."""
+        apart = self.windows == 1 or self.stride >= self.cycles
+        return min(self.cycles, self.windows) > 0 and apart and self.end_cycle <= _CYCLES
 
 
 class Shape(NamedTuple):

@@ -113,13 +113,15 @@ class Samples:
         samples, instant = asked
         told: list[SampleOutcome] = []
         for sample, seen in zip(samples, _seen(samples, instant, result), strict=False):
-            if seen is None or (sample.qubit is not None and not self._pool.give_back(sample.qubit)):
+            if seen is None or (sample.qubit is not None and not self._is_held(sample)):
                 continue
+            if sample.qubit is not None:
+                self._pool.give_back(sample.qubit)
             name = sample.name
             told.append(SampleOutcome(sequence=name.sequence, basis=seen.basis, bit=seen.bit, measured=seen.measured))
             own = OwnSample(seen, sample.bell_index, sample.bright, sample.born)
             self._compare(self._sampler.measured(name.station, name.sequence, own))
-        self._release(tuple(q for s in samples if (q := s.qubit) is not None and self._pool.is_held(q)))
+        self._release(tuple(q for s in samples if (q := s.qubit) is not None and self._is_held(s)))
         if told:
             self._around.send(self.configuration.neighbour, SampleOutcomes(
                 link=self.configuration.link, station=samples[0].name.station, outcomes=tuple(told),
@@ -137,6 +139,10 @@ class Samples:
         for each in told.outcomes:
             seen = Seen(Basis(each.basis), each.bit, each.measured)
             self._compare(self._sampler.told(told.station, each.sequence, seen))
+
+    def _is_held(self, sample: Sample) -> bool:
+        """Whether its memory has not been emptied, and filled again, since."""
+        return sample.qubit is not None and self._pool.holds_half(sample.qubit, sample.name.sequence)
 
     def _compare(self, both: tuple[OwnSample, Seen] | None) -> None:
         if both is not None:

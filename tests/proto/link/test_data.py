@@ -108,3 +108,12 @@ def test_answers_to_what_was_not_said_change_nothing(said: Any) -> None:
     end = receiver()
     end.receive(said)
     assert end.counted("link.stray_dense") == 1 and not end.called(object)
+
+
+@pytest.mark.parametrize("first", [SOON + 7_000_000, (1 << 64) - 1])
+def test_block_in_qubits_in_the_far_future_is_a_violation(first: int) -> None:
+    """No timer of ours can be set for it, and no device would plan so far ahead."""
+    end = receiver()
+    with pytest.raises(PeerViolation):
+        end.receive(dense(0).replace(first_cycle=Cycle(first)))
+    assert not end.sent(DenseReady)

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from qstack.base.chance import Chance
 from qstack.base.effects import CallDevice, Count, Seal, Sender, SendMessage
+from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna, QubitId, make_qna
+from qstack.base.pairs import PairKind
 from qstack.base.services import PairReady, ReleaseLink, RequestPairs, ReserveLink
 from qstack.base.time import DomainTime, Instant, Timescale
 from qstack.base.units import SECOND_NS
@@ -12,6 +16,7 @@ from qstack.proto.link.machine import LinkMachine
 from qstack.proto.link.params import LinkConfiguration, LinkParameters, StationConfiguration
 from qstack.wire.link import (
     CreateAck,
+    CreateReject,
     CreateRequest,
     Gen,
     HalfReading,
@@ -204,3 +209,41 @@ def test_master_that_plans_more_stock_than_this_end_keeps_gets_no_more_memories(
                          windows=1, memories=8, allowance=200))  # fmt: skip
     end.run(SECOND_NS // 50)
     assert [len(attempt.qubits) for attempt in end.called(Attempt)] == [2]
+
+
+@pytest.mark.parametrize("kind", [CreateAck, CreateReject])
+def test_answer_to_a_request_that_still_waits_to_be_sent_is_a_violation(kind: type[Message]) -> None:
+    """Else the other end could give the master's request any place, the highest there is among them."""
+    end = End(LOW, HIGH, (LOW,))
+    end.make_room()
+    for _ in range(65):
+        end.serve(RequestPairs(HIGH, LABEL, 1, 0.0, PurposeId(0), Instant(SECOND_NS)))
+    asked = end.sent(CreateRequest)
+    assert len(asked) == 64
+    unsent = asked[-1].create_id + 1
+    told = {"create_id": unsent, "link": LinkId(1)}
+    if kind is CreateAck:
+        told |= {"queue_sequence": 0xFFFF_FFFF, "station": LOW, "room": ROOM}
+    else:
+        told |= {"reason": ErrorCode.POLICY}
+    with pytest.raises(PeerViolation, match="not sent yet"):
+        end.receive(kind(**told))
+    end.receive(CreateAck(create_id=asked[0].create_id, link=LinkId(1), queue_sequence=1, station=LOW, room=ROOM))
+    assert [(each.create_id, each.queue_sequence) for each in end.sent(CreateRequest)[64:]] == [(unsent, 65)]
+
+
+@pytest.mark.parametrize(("kind", "atomic"), [(PairKind.MEASURE, 1), (PairKind.PREPARE, 1), (PairKind.KEEP, 0)])
+def test_request_for_data_that_is_not_kept_and_atomic_is_refused(kind: PairKind, atomic: int) -> None:
+    """Halves of such a request would be remembered without end: no memory bounds those that are measured."""
+    end = End(HIGH, LOW, (HIGH,))
+    end.receive(create(1, 1, Label(0)).replace(kind=kind, atomic=atomic))
+    assert [reject.reason for reject in end.sent(CreateReject)] == [ErrorCode.POLICY]
+
+
+def test_gen_of_cycles_that_have_no_number_is_a_violation() -> None:
+    """A Reply could not name them."""
+    end = End(LOW, HIGH, (LOW,))
+    far = gen((1 << 64) - 1, 1, 1, LOW).replace(stride=0xFFFF_FFFF, windows=2)
+    with pytest.raises(PeerViolation):
+        end.receive(far)
+    assert not end.sent(Reply)

@@ -37,6 +37,17 @@ def test_room_leaves_what_others_are_owed() -> None:
     assert memories.room(B) == 4
 
 
+def test_memory_that_holds_another_pair_by_now_does_not_hold_the_first() -> None:
+    """Late words about a pair must not touch its successor."""
+    memories = pool(1)
+    for sequence in (5, 6):
+        [qubit] = memories.offer(A, 1, DomainTime(0))
+        assert not memories.holds_half(qubit, sequence)
+        memories.fill(qubit, sequence)
+        assert memories.holds_half(qubit, sequence) and not memories.holds_half(qubit, sequence - 1)
+        memories.give_back(qubit)
+
+
 def test_potential_is_fair_but_never_below_what_is_kept() -> None:
     memories = pool(9)
     memories.keep(A, 7)
