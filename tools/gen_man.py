@@ -154,10 +154,7 @@ def subcommand(path: tuple[str, ...], about: str, parser: argparse.ArgumentParse
     if any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
         return
     yield f".SS {roff(' '.join(path))} {synopsis(parser)}".rstrip()
-    yield prose(sentence(about))
-    if parser.description:
-        yield ".PP"
-        yield prose(parser.description)
+    yield prose(parser.description or sentence(about))
     _, notes = divided(parser.epilog or "")
     for note in notes:
         yield ".PP"

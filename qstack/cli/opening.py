@@ -105,13 +105,13 @@ def _tell_key(shared: Unit, as_json: bool, timeout: float | None) -> None:
 
 
 def _tell_pairs(shared: Unit, options: argparse.Namespace, timeout: float | None) -> None:
-    pairs = shared.pairs(timeout=timeout)
-    outcomes: dict[int, int] = {}
-    if options.measure:
-        measured = shared.measure_all(pairs, [options.measure] * len(pairs))
-        outcomes = {each.number: each.outcome for each in measured}
-    for pair in sorted(pairs, key=lambda each: each.number):
-        outcome = outcomes.get(pair.number)
+    """One after the other, each out of its memory before the next: there may be more than memories."""
+    for _ in range(shared.size):
+        pair = shared.pair(timeout)
+        measured = shared.measure_all([pair], [options.measure]) if options.measure else []
+        if not options.measure:
+            pair.release()
+        outcome = measured[0].outcome if measured else None
         if options.json:
             _print_json(shared, {"pair": pair.number, "bell_index": int(pair.bell_index), "fidelity": pair.fidelity,
                                  "as_of_ns": pair.as_of, "basis": options.measure, "outcome": outcome})  # fmt: skip

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qstack.base.errors import LocalMisuse
 from qstack.base.ids import format_qna
+from qstack.base.pairs import PairKind
+from qstack.sockets.errors import EprRequestFailed, RemoteClosed
 
 if TYPE_CHECKING:  # when it runs, only commands of this group need the sockets
     from qstack.sockets.epr_blocking import EprSocket, Qubit
@@ -17,6 +22,7 @@ if TYPE_CHECKING:  # when it runs, only commands of this group need the sockets
 __all__ = ["add_epr", "epr"]
 
 _BASES = ("X", "Y", "Z", "Z+X", "Z-X")
+_LINGER_S = 1.0  # for the end that asked to learn of its pairs
 _CHOICES = ("none", "XZ", "XYZ", "CHSH")
 
 
@@ -45,26 +51,73 @@ def epr(path: Path, options: argparse.Namespace) -> int:
     """Run the group. Raises `QstackError`, `TimeoutError`."""
     from qstack.sockets.blocking import open_node  # noqa: PLC0415 - see above
 
+    _check(options)
     with open_node(path) as node, node.open_epr_socket(options.remote, options.purpose) as socket:
-        socket.wait_connected(options.timeout)
-        print(f"connected with {format_qna(socket.remote)}", file=sys.stderr, flush=True)
+        _connect(socket, options)
         if options.directly:
-            for measured in _measured(socket, options):
-                _print(measured.sequence, measured.bell_state.name, measured.goodness, measured.basis.name,
-                       measured.outcome, as_json=options.json)  # fmt: skip
+            _tell_measured(socket, options)
         else:
-            qubits = _kept(socket, options)
-            for qubit, seen in zip(qubits, socket.measure_all(qubits, options.basis), strict=True):
+            for qubit in _kept(socket, options):
+                [seen] = socket.measure_all([qubit], options.basis)
                 _print(qubit.sequence, qubit.bell_state.name, qubit.goodness, options.basis,
                        None if seen is None else seen.outcome, as_json=options.json)  # fmt: skip
+        if options.action == "recv":
+            _linger(socket)
     return 0
 
 
-def _kept(socket: EprSocket, options: argparse.Namespace) -> list[Qubit]:
+def _check(options: argparse.Namespace) -> None:
+    """What is wrong with the command line is said before the other end is waited for. Raises `LocalMisuse`."""
+    from qstack.sockets.epr_values import terms  # noqa: PLC0415 - see above
+
+    if options.timeout <= 0:
+        raise LocalMisuse(f"--timeout {options.timeout:g}: write seconds above 0")
+    terms(PairKind.KEEP, options.number, getattr(options, "min_fidelity", 0.0), None, getattr(options, "priority", 0),
+          atomic=False, consecutive=False)  # fmt: skip
+    if getattr(options, "random", "none") != "none" and not options.directly:
+        raise LocalMisuse("--random draws the bases of pairs that are measured as they are made: add --directly")
+
+
+def _connect(socket: EprSocket, options: argparse.Namespace) -> None:
+    try:
+        socket.wait_connected(options.timeout)
+    except TimeoutError as error:
+        other = "recv" if options.action == "create" else "create"
+        raise TimeoutError(
+            f"nobody at {format_qna(socket.remote)} opened purpose {options.purpose} towards this node within "
+            f"{options.timeout:g} s: run 'qstackctl epr {other} {format_qna(socket.local)} {options.purpose}' there, "
+            "or open an EPR socket of that purpose in an application"
+        ) from error
+    print(f"connected with {format_qna(socket.remote)}", file=sys.stderr, flush=True)
+
+
+def _kept(socket: EprSocket, options: argparse.Namespace) -> Iterator[Qubit]:
+    """One after the other: there may be more than the node has memories."""
     if options.action == "recv":
-        return socket.recv_keep(options.number, timeout=options.timeout)
-    return socket.create_keep(options.number, min_fidelity=options.min_fidelity, max_time=options.timeout,
-                              priority=options.priority, timeout=options.timeout + 1)  # fmt: skip
+        return socket.recv_keep_each(options.number, timeout=options.timeout)
+    return socket.create_keep_each(options.number, min_fidelity=options.min_fidelity, max_time=options.timeout,
+                                   priority=options.priority, timeout=options.timeout + 1)  # fmt: skip
+
+
+def _linger(socket: EprSocket) -> None:
+    """Whoever asked may learn of the last pairs later than this end does, and would lose them if this end left."""
+    with suppress(TimeoutError, RemoteClosed, EprRequestFailed):
+        socket.recv_measure(1, timeout=_LINGER_S)
+
+
+def _tell_measured(socket: EprSocket, options: argparse.Namespace) -> None:
+    """All of them or, before the request's failure is raised, those that came."""
+    try:
+        measured = _measured(socket, options)
+    except EprRequestFailed as failed:
+        _print_measured(failed.delivered, options)
+        raise
+    _print_measured(measured, options)
+
+
+def _print_measured(measured: Iterable[EprMeasured], options: argparse.Namespace) -> None:
+    for each in measured:
+        _print(each.sequence, each.bell_state.name, each.goodness, each.basis.name, each.outcome, as_json=options.json)
 
 
 def _measured(socket: EprSocket, options: argparse.Namespace) -> list[EprMeasured]:

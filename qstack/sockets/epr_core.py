@@ -103,6 +103,7 @@ class SocketView:
     """
 
     handle: int
+    local: Qna
     remote: Qna
     purpose: PurposeId
     connection: int = 0
@@ -214,7 +215,7 @@ class EprCore:
     def answered(self, message: EprSocketOpened, *, wanted: bool) -> None:
         """A socket is open; one that nobody waits for is closed again."""
         remote, purpose = self._asked.pop(message.request)
-        socket = SocketView(message.socket, remote, purpose)
+        socket = SocketView(message.socket, message.node, remote, purpose)
         self._sockets[socket.handle] = socket
         if not wanted:
             self.close(socket)

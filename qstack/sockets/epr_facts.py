@@ -27,6 +27,11 @@ class SocketFacts:
         return f"<EprSocket {self.purpose} with {format_qna(self.remote)}, {there}>"
 
     @property
+    def local(self) -> Qna:
+        """This end's node."""
+        return self.view.local
+
+    @property
     def remote(self) -> Qna:
         """Node at the other end of the link."""
         return self.view.remote

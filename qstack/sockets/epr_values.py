@@ -119,7 +119,7 @@ def half(
     basis: Basis | str | None, rotations: tuple[float, float, float] | None, random_basis: RandomBasis | str
 ) -> Half:
     """How one half is measured: a fixed basis, or rotations in radians (about X, Y, X), or bases to draw from."""
-    choice = BasisChoice[random_basis.upper()] if isinstance(random_basis, str) else random_basis
+    choice = _read_choice(random_basis)
     if basis is not None and (rotations is not None or choice is not RandomBasis.NONE):
         raise LocalMisuse("name a basis, or rotations, or a random basis: not a basis and another one of them")
     if basis is not None:
@@ -127,6 +127,14 @@ def half(
     else:
         x1, y, x2 = (round(angle / (2 * pi) * _TURN) % _TURN for angle in rotations or (0.0, 0.0, 0.0))
     return Half(choice=choice, x1=x1, y=y, x2=x2)
+
+
+def _read_choice(random_basis: RandomBasis | str) -> RandomBasis:
+    if isinstance(random_basis, RandomBasis):
+        return random_basis
+    if random_basis.upper() not in RandomBasis.__members__:
+        raise LocalMisuse(f"random basis {random_basis!r}: there are {', '.join(RandomBasis.__members__)}")
+    return RandomBasis[random_basis.upper()]
 
 
 def read_any_basis(basis: Basis | str) -> Basis:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,13 @@ def test_page_names_every_option_of_its_command(page: str, root: Path) -> None:
     wanted = set(options(PARSERS[page]()))
     assert "--version" in wanted
     assert not {word for word in wanted if word not in text}
+
+
+@pytest.mark.parametrize("page", PARSERS)
+def test_page_describes_no_command_twice_in_a_row(page: str, root: Path) -> None:
+    text = (root / "man" / page).read_text()
+    lines = [line for line in text.splitlines() if line.endswith(".")]
+    assert not [line for line, after in pairwise(lines) if line == after]
 
 
 def test_page_of_the_configuration_names_every_parameter(root: Path) -> None:

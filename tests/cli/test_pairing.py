@@ -47,6 +47,28 @@ async def test_pairs_measured_directly_are_told_as_json(tmp_path: Path, capsys: 
     assert all(line["outcome"] in (0, 1) and line["basis"] == "Z" for line in lines)
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (("--number", "0"), "number 0"), (("--priority", "999"), "there are 0 to 255"), (("--timeout", "0"), "above 0"),
+    (("--min-fidelity", "1.5"), "not in 0..1"), (("--random", "CHSH"), "add --directly"),
+])  # fmt: skip
+def test_what_is_wrong_with_the_command_is_said_before_anybody_is_waited_for(
+    words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--socket", str(tmp_path / "no-daemon"), "epr", "create", FAR, "7", *words]) == 1
+    assert said in capsys.readouterr().err
+
+
+async def test_nobody_at_the_other_end_is_told_with_the_command_to_run_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with two_nodes(tmp_path) as nodes:
+        words = ["--socket", str(nodes.alice), "epr", "create", FAR, "7", "--timeout", "0.1"]
+        assert await trio.to_thread.run_sync(main, words) == 1
+    told = capsys.readouterr().err
+    assert f"nobody at {FAR} opened purpose 7 towards this node within 0.1 s" in told
+    assert f"qstackctl epr recv {NEAR} 7" in told
+
+
 async def test_socket_that_is_refused_ends_the_command_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,7 +236,8 @@ async def test_request_that_fails_holds_what_came_before(tmp_path: Path) -> None
 @pytest.mark.parametrize("call", [
     lambda s: s.create_keep(0), lambda s: s.create_keep(1 << 16), lambda s: s.create_keep(priority=256),
     lambda s: s.create_keep(max_time=0), lambda s: s.create_keep(min_fidelity=1.1),
-    lambda s: s.create_measure(basis_local="W"), lambda s: s.create_measure(basis_local="X", random_basis_local="XZ"),
+    lambda s: s.create_measure(basis_local="W"), lambda s: s.create_measure(random_basis_local="W"),
+    lambda s: s.create_measure(basis_local="X", random_basis_local="XZ"),
     lambda s: s.create_rsp(basis_local="X", rotations_local=(0, 0, 0)), lambda s: s.recv_keep(0),
 ])  # fmt: skip
 async def test_terms_that_cannot_be_are_refused_before_they_are_sent(

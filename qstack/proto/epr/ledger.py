@@ -6,6 +6,7 @@ from typing import Any
 from qstack.base.effects import Count
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import PurposeId, Qna
+from qstack.base.pairs import PairKind
 from qstack.base.time import DomainTime, Instant, Timescale
 from qstack.machine.timers import Timers
 from qstack.proto.epr.params import EprParameters
@@ -159,4 +160,8 @@ class Ledger:
 
 def _late(request: EprRequest) -> str:
     told = f"{request.told} of {request.asked.number} pairs came in time"
-    return f"{told}, nobody was at the other end" if not request.create_id else told
+    if not request.create_id:
+        return f"{told}, nobody was at the other end"
+    if request.kind is PairKind.KEEP and request.told and not request.is_sequential:
+        return f"{told}; a kept pair holds its memory until it is measured or freed: take pairs as they come, or fewer"
+    return told

@@ -27,12 +27,12 @@ from qstack.base.services import (
 from qstack.base.time import Instant, Timescale
 from qstack.proto.unit.admission import Admission, ClaimRule
 from qstack.proto.unit.answering import Answering
-from qstack.proto.unit.end import Ending, Surroundings
+from qstack.proto.unit.end import Ending, Surroundings, UnitEnd
 from qstack.proto.unit.ledger import Ledger
 from qstack.proto.unit.measuring import Measuring
 from qstack.proto.unit.opening import Opening
 from qstack.proto.unit.params import UnitParameters
-from qstack.proto.unit.states import HeadEvent, TailEvent
+from qstack.proto.unit.states import HeadEvent, HeadState, TailEvent, TailState
 from qstack.wire.unit import (
     KeyConfirm,
     KeyConfirmed,
@@ -154,7 +154,7 @@ class UnitMachine:
         self._ledger.now_ns = now_ns
         for kind, unit in self._ledger.due():
             if kind == "deadline":
-                ending = Ending(ErrorCode.TIMEOUT, f"not established in time, was {unit.state.value}")
+                ending = Ending(ErrorCode.TIMEOUT, _late(unit))
                 self._ledger.fire(unit, HeadEvent.EXPIRED, TailEvent.EXPIRED, ending)
             else:
                 self._ledger.fire(unit, None, TailEvent.WAITED)
@@ -241,3 +241,13 @@ class UnitMachine:
 
 def _reason(code: int) -> ErrorCode:
     return code if isinstance(code, ErrorCode) else ErrorCode.UNSPECIFIED
+
+
+def _late(unit: UnitEnd) -> str:
+    if unit.state not in (HeadState.SHARING, TailState.SHARING):
+        return f"not established in time, was {unit.state.value}"
+    told = f"time is over, {unit.pairs} of {unit.size} pairs came"
+    if unit.pairs < unit.size and unit.held:
+        told += (f"; {len(unit.held)} are held, each in a memory until it is measured or released: take pairs as they "
+                 "come, or fewer")  # fmt: skip
+    return told

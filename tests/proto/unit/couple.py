@@ -65,6 +65,7 @@ class Couple:
     carried: int = 0
     cut_after: int | None = None
     device_refuses: bool = False
+    memories: int | None = None  # of the circuit, which makes no more pairs
     requests: list[UnitRequest] = field(default_factory=list)
     open_circuit: tuple[CircuitId, bytes] | None = None
     seen: dict[tuple[int, int], int] = field(default_factory=dict)  # (qubit, basis) -> head's or tail's outcome
@@ -153,7 +154,7 @@ class Couple:
         for own, head in ((BOB, False), (ALICE, True)):
             remote = ALICE if own == BOB else BOB
             self.machines[own].on_service(CircuitReady(circuit, request.context, remote, head), Instant(self.now))
-        for pair in range(request.number):
+        for pair in range(request.number)[: self.memories]:
             self.frames[pair] = self.chance.integer(b"frame" + pair.to_bytes(4, "big"), 2)
             for own in (ALICE, BOB):
                 self.held[own].add(pair)

@@ -19,6 +19,17 @@ def test_unit_pairs_are_delivered_only_as_good_as_they_were_asked_for(asked: flo
         assert len(couple.held[node]) == delivered
 
 
+def test_unit_whose_pairs_do_not_fit_says_what_holds_it_up() -> None:
+    couple = Couple()
+    couple.open(UnitKind.PAIRS, 40, min_fidelity=fidelity_to_wire(0.98))
+    couple.pass_time(MINUTE_NS)
+    assert "time is over, 0 of 40 pairs came" in couple.failures(ALICE)[0].text
+    held = Couple(memories=8)
+    held.open(UnitKind.PAIRS, 40)
+    held.pass_time(MINUTE_NS)
+    assert "8 of 40 pairs came; 8 are held, each in a memory until it is measured" in held.failures(ALICE)[0].text
+
+
 def test_unit_key_is_judged_by_its_tests_and_not_by_estimates() -> None:
     couple = Couple()
     couple.open(min_fidelity=fidelity_to_wire(0.98))
