@@ -134,7 +134,7 @@ def _read_choice(random_basis: RandomBasis | str) -> RandomBasis:
         return random_basis
     if random_basis.upper() not in RandomBasis.__members__:
         raise LocalMisuse(f"random basis {random_basis!r}: there are {', '.join(RandomBasis.__members__)}")
-    return RandomBasis[random_basis.upper()]
+    return BasisChoice[random_basis.upper()]
 
 
 def read_any_basis(basis: Basis | str) -> Basis:
