@@ -137,7 +137,8 @@ class Reader:
             return self._refuse(path, raw, "is not a list", f"write {brackets}")
         if not (about.min_length or 0) <= len(raw) <= (about.max_length or len(raw)):
             return self._refuse(path, raw, f"has {len(raw)} items", _advice(_last(path), about))
-        values = [self._read(kind, item, f"{path}[{n}]", about) for n, item in enumerate(raw)]
+        of_one = msgspec.Meta(description=about.description, examples=about.examples)  # its lengths are the list's own
+        values = [self._read(kind, item, f"{path}[{n}]", of_one) for n, item in enumerate(raw)]
         return _FAILED if _FAILED in values else tuple(values)
 
     def _formed(self, kind: Any, raw: Any, path: str, about: msgspec.Meta) -> Any:
