@@ -17,6 +17,7 @@ from qstack.proto.epr.states import REQUEST, SOCKET, RequestEvent, SocketEvent, 
 __all__ = ["Ledger"]
 
 _MASK32 = 0xFFFF_FFFF
+_CREATES = (1 << 31) - 1  # numbers above are the link's own (LINK-4.1-1)
 
 
 class Ledger:
@@ -111,7 +112,10 @@ class Ledger:
     def name(self, request: EprRequest) -> int:
         """The next create_id, under which `request` is known from now on."""
         self._by_create.pop(request.create_id, None)
-        self._creates = self._creates % _MASK32 + 1
+        while True:
+            self._creates = self._creates % _CREATES + 1
+            if self._creates not in self._by_create:
+                break
         self._by_create[self._creates] = request
         return self._creates
 

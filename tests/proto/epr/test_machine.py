@@ -535,3 +535,13 @@ def test_neighbour_cannot_revoke_what_it_shares_no_pair_of() -> None:
         GivenUp(create_id=pair.create_id, mine=0, sequence=pair.sequence + 1),
     )))  # fmt: skip
     assert not ends.of(ALICE, QubitsRevoked)
+
+
+def test_numbers_of_requests_begin_anew_below_those_of_the_link_and_skip_what_lives() -> None:
+    ends, alice, _ = both()
+    ends.serving = False
+    ends.create(ALICE, alice)
+    ends.machines[ALICE]._ledger._creates = (1 << 31) - 2
+    for _ in range(2):
+        ends.create(ALICE, alice)
+    assert [asked.create_id for asked in ends.asked] == [1, (1 << 31) - 1, 2]
