@@ -87,7 +87,7 @@ class HalfReading(Record):
     x2: int = u16("third angle, about X", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
 
 
-class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True):
+class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True, confidential=True):
     """EGP CREATE: put a request for pairs into the queue of both ends."""
 
     create_id: int = u32("asker's number of the request", req="LINK-4.1-1")

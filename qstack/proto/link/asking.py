@@ -259,7 +259,7 @@ class Asking:
             request = self._unsent.popleft()
             place = self._next_place() if self._is_master else 0
             request.create = request.create.replace(queue_sequence=place, room=self._room())
-            self._send(request.create)
+            self._send(request.create.replace(local=HalfReading()))  # nobody else needs to know (LINK-4.1-12)
 
     def _enqueue(self, request: Request, place: int, station: Qna, room: Room) -> None:
         self._queue.enqueue(request, place, station)

@@ -33,6 +33,7 @@ from qstack.wire.twin import (
     ApplyGates,
     FetchOutcomes,
     GateItem,
+    GatesApplied,
     Measure,
     Measured,
     MeasureItem,
@@ -147,6 +148,10 @@ class Delivery:
                 self._measured(sequences, result)
             case Moved():
                 self._moved(sequences, result)
+            case GatesApplied():  # the measurement that follows tells of those that were turned
+                for sequence, status in zip(sequences, result.statuses, strict=False):
+                    if status != Status.OK:
+                        self._outcome(sequence, status, 0, Basis.Z)
             case _:
                 for sequence in sequences:
                     self._outcome(sequence, Status.UNSUPPORTED, 0, Basis.Z)
@@ -219,9 +224,11 @@ class Delivery:
         reading, link = request.create.local, self._configuration.link
         instant = self._around.domain_now()
         qubits = [half.qubit for half in halves if half.qubit is not None]
-        gates = [item for qubit in qubits for item in _rotations(qubit, reading)]
-        if gates:
-            self._around.call(ApplyGates, ("gates", link, 0), instant=instant, gates=tuple(gates))
+        turns = [(half.sequence, item) for half, qubit in zip(halves, qubits, strict=True)
+                 for item in _rotations(qubit, reading)]  # fmt: skip
+        if turns:
+            owner = ("turn", link, tuple(sequence for sequence, _ in turns))
+            self._around.call(ApplyGates, owner, instant=instant, gates=tuple(item for _, item in turns))
         items = []
         for half, qubit in zip(halves, qubits, strict=True):
             basis = self._draw(reading, half)

@@ -192,10 +192,8 @@ class LinkMachine:
                 self._stations[LinkId(link)].heralds(result)
             case Released() if what == "release":
                 self._end(LinkId(link)).windows.released(which, result.statuses)
-            case _ if what in ("fetch", "measure", "move"):
+            case _ if what in ("fetch", "measure", "move", "turn"):
                 self._end(LinkId(link)).windows.delivery.answered(which, result)
-            case GatesApplied() if what == "gates":
-                pass  # the measurement that follows tells
             case _ if what == "densely":
                 self._end(LinkId(link)).dense.result(which, result)
             case ClicksCounted() | Refused() if what == "count":

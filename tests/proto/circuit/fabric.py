@@ -135,6 +135,7 @@ class Fabric:
         self.truth: dict[Any, tuple[Qna, EndPairReady]] = {}
         self.matched = 0
         self.gates: list[twin.GateItem] = []
+        self.gate_status = Status.OK
         self._events: list[tuple[int, int, Any]] = []
         self._order = count()
         self._draws = count()
@@ -396,8 +397,8 @@ class Fabric:
                 self._answer(place, twin.OutcomesFetched(outcomes=found, **common), 20_000)
             case twin.ApplyGates():
                 self.gates += request.gates
-                fine = (Status.OK,) * len(request.gates)
-                self._answer(place, twin.GatesApplied(statuses=fine, **common), 20_000)
+                statuses = (self.gate_status,) * len(request.gates)
+                self._answer(place, twin.GatesApplied(statuses=statuses, **common), 20_000)
             case twin.Measure():
                 measured = tuple(self.device.measure(place.own, item) for item in request.measurements)
                 self._answer(place, twin.Measured(outcomes=measured, **common), 50_000)

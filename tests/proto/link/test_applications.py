@@ -25,7 +25,8 @@ from qstack.base.services import (
 from qstack.base.time import Instant
 from qstack.proto.link.params import LinkParameters
 from qstack.proto.link.scheduler import Discipline
-from qstack.wire.link import CreateRequest, Reply, ReplyCopy
+from qstack.wire.link import CreateRequest, HalfReading, Reply, ReplyCopy
+from qstack.wire.twin import Status
 from tests.proto.circuit import fabric as whole
 from tests.proto.link.test_link import HIGH, LOW, THIRD, Fabric
 
@@ -120,6 +121,31 @@ def test_prepared_state_is_measured_by_the_asker_and_stays_at_the_other_end() ->
     assert [(g.gate, g.angle) for g in fabric.gates[:2]] == [(Gate.RX, 1 << 16), (Gate.RX, 1 << 31)]
     free(fabric, LOW, other)
     assert_at_rest(fabric)
+
+
+def test_state_that_the_device_did_not_turn_as_asked_is_told_to_nobody_and_revoked_at_the_other_end() -> None:
+    fabric = Fabric([LOW, HIGH], stations=[THIRD])
+    listen(fabric)
+    fabric.gate_status = Status.UNSUPPORTED
+    create(fabric, 2, LOW, kind=PairKind.PREPARE, seconds=0.5, local=(BasisChoice.NONE, Rotation(1, 0, 0)))
+    fabric.run(1)
+    assert fabric.gates and not oks(fabric, LOW) and failures(fabric, LOW) == [(1, True, ErrorCode.TIMEOUT)]
+    revoked = {sequence for each in fabric.places[HIGH].of(PairsRevoked) for sequence in each.sequences}
+    assert revoked == {ok.sequence for ok in oks(fabric, HIGH)} and revoked
+    assert_at_rest(fabric)
+
+
+@pytest.mark.parametrize("kind", [PairKind.MEASURE, PairKind.PREPARE])
+def test_how_the_asker_reads_its_qubits_is_told_to_nobody(kind: PairKind) -> None:
+    """What was prepared at the other end is the asker's secret; nobody on the way learns either end's bases."""
+    fabric = Fabric([LOW, HIGH], stations=[THIRD])
+    listen(fabric)
+    create(fabric, 2, HIGH, kind=kind, local=(BasisChoice.NONE, Rotation(1, 2, 3)),
+           remote=(BasisChoice.NONE, Rotation(4, 5, 6)))  # fmt: skip
+    fabric.run(4, both_done(fabric))
+    [sent] = [message for _, _, message in fabric.sent if isinstance(message, CreateRequest)]
+    assert sent.local == HalfReading() and sent.CONFIDENTIAL
+    assert (sent.remote.x1, sent.remote.y, sent.remote.x2) == (4, 5, 6)
 
 
 def test_atomic_request_is_told_when_all_its_pairs_exist() -> None:
