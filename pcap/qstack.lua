@@ -1174,6 +1174,9 @@ structures["qstack.epr SocketClose"] = {
     list("qstack.epr.finished", "Finished", 1, 0, 64,
         number("qstack.epr.finished", "Finished", 4, "request of the sender"),
         "requests of which the sender has all pairs, newest last [EPR-4.2-2]"),
+    list("qstack.epr.served", "Served", 1, 0, 64,
+        number("qstack.epr.served", "Served", 4, "request of the receiver"),
+        "requests of which the sender has all pairs, newest last [EPR-4.2-3]"),
     tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
 }
 structures["qstack.epr GivenUp"] = {

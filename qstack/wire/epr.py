@@ -36,6 +36,8 @@ class SocketClose(Message, protocol=Protocol.EPR, code=2, reliable=True):
     reason: int = enum(8, ErrorCode, "why", req="EPR-4.2-1", default=0)
     finished: tuple[int, ...] = items(8, u32("request of the sender"), "requests of which the sender has all pairs, "
                                       "newest last", maximum=MAXIMUM_FINISHED, req="EPR-4.2-2", default=())  # fmt: skip
+    served: tuple[int, ...] = items(8, u32("request of the receiver"), "requests of which the sender has all pairs, "
+                                    "newest last", maximum=MAXIMUM_FINISHED, req="EPR-4.2-3", default=())  # fmt: skip
 
 
 class GivenUp(Record):

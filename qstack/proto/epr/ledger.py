@@ -108,6 +108,8 @@ class Ledger:
         self.effects.append(Count("epr.requests_done" if request.is_served else "epr.requests_failed"))
         if not request.is_served:
             self.note_error(request.socket.remote)
+        if request.socket.finish_own(request.create_id):
+            self.fire(request.socket, SocketEvent.DRAINED)
 
     def name(self, request: EprRequest) -> int:
         """The next create_id, under which `request` is known from now on."""

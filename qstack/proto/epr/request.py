@@ -60,6 +60,11 @@ class EprRequest:
         return self.state is RequestState.OVER
 
     @property
+    def is_on_link(self) -> bool:
+        """Whether the link knows it."""
+        return self.state in (RequestState.ASKED, RequestState.QUEUED)
+
+    @property
     def is_served(self) -> bool:
         """Whether all its pairs were told."""
         return self.told >= self.asked.number
@@ -70,8 +75,12 @@ class EprRequest:
     def _may_go_on_now(self) -> bool:
         return self._has_more()
 
+    def _may_be_short(self) -> bool:
+        return not self.is_served
+
     def _has_more(self) -> bool:
-        return self.is_sequential and self.told < self.asked.number
+        """Whether the next pair may be asked for; a socket that drains asks nobody."""
+        return self.is_sequential and not self.is_served and self.socket.is_connected
 
     def _act_ask(self) -> None:
         self.create_id = self.name(self)
@@ -98,6 +107,10 @@ class EprRequest:
 
     def _act_tell_done(self) -> None:
         self.socket.tell(EprDone(request=self.asked.request))
+
+    def _act_fail_short(self) -> None:
+        reason = ErrorCode.EXPIRED if self.socket.is_connected else ErrorCode.NO_ENDPOINT
+        self._act_fail(Failure(reason, f"{self.told} of {self.asked.number} pairs came: others were given up there"))
 
     def _act_withdraw(self, failure: Failure) -> None:
         self.socket.around.effects.append(CancelCreate(self.socket.remote, self.create_id))

@@ -69,7 +69,9 @@ class EprSocket:
     finished: deque[int] = field(default_factory=lambda: deque(maxlen=MAXIMUM_FINISHED))
     incoming: dict[int, int] = field(default_factory=dict)  # pairs told, by the other end's create_id
     finished_there: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    unfinished: set[int] = field(default_factory=set)  # what a drain waits for
+    served: deque[int] = field(default_factory=lambda: deque(maxlen=MAXIMUM_FINISHED))  # of these, those with all pairs
+    unfinished: set[int] = field(default_factory=set)  # what a drain waits for, of the other end's
+    awaited: set[int] = field(default_factory=set)  # and of this end's
     successor: SocketOpen | None = None
 
     @property
@@ -112,15 +114,27 @@ class EprSocket:
         """The other end's request is over here; tell whether that ends a drain."""
         told = self.incoming.pop(create_id, 0)
         self.finished_there.append(create_id)
+        if failed is None:
+            self.served.append(create_id)
         if failed is not None and told:
             self.tell(EprIncomplete(socket=self.life, connection=self.connection, create_id=create_id,
                                     reason=failed.reason))  # fmt: skip
         self.unfinished.discard(create_id)
-        return self.state is SocketState.DRAINING and not self.unfinished
+        return self._is_drained()
+
+    def finish_own(self, create_id: int) -> bool:
+        """This end's request is over; tell whether that ends a drain."""
+        if create_id not in self.awaited:
+            return False
+        self.awaited.discard(create_id)
+        return self._is_drained()
+
+    def _is_drained(self) -> bool:
+        return self.state is SocketState.DRAINING and not self.unfinished and not self.awaited
 
     def fire_requests(self, event: RequestEvent, *arguments: Any) -> None:
-        """The same event for all requests."""
-        for request in list(self.requests.values()):
+        """The same event for all requests but those of which the other end has all pairs."""
+        for request in [each for each in self.requests.values() if each.create_id not in self.awaited]:
             REQUEST.fire(request, event, *arguments)
             self.on_fired(request)
 
@@ -149,8 +163,9 @@ class EprSocket:
     def _act_announce(self) -> None:
         self.send(SocketOpen(purpose=self.purpose, life=self.life))
 
-    def _act_abandon(self, message: Any) -> None:
-        """This end's own requests have nobody at the other end any more."""
+    def _act_abandon(self, message: Any = None) -> None:
+        """This end's own requests have nobody at the other end any more; pairs that exist already still come."""
+        self.awaited = self._awaited_after(message) if isinstance(message, SocketClose) else set()
         reason = message if isinstance(message, ErrorCode) else ErrorCode.NO_ENDPOINT
         text = "the other application has gone" if reason is ErrorCode.NO_ENDPOINT else "the other node has gone"
         self.fire_requests(RequestEvent.LEFT, Failure(reason, text))
@@ -160,6 +175,7 @@ class EprSocket:
         self.other = 0
         self.incoming.clear()
         self.finished_there.clear()
+        self.served.clear()
         self.finished.clear()
         self.unfinished.clear()
         self.tell(EprDisconnected(socket=self.life, connection=self.connection, reason=reason))
@@ -168,7 +184,12 @@ class EprSocket:
         return message.life == self.other
 
     def _may_await_pairs(self, message: SocketClose) -> bool:
-        return message.life == self.other and not set(message.finished) <= set(self.finished_there)
+        awaited = bool(self._awaited_after(message)) or not set(message.finished) <= set(self.finished_there)
+        return message.life == self.other and awaited
+
+    def _awaited_after(self, message: SocketClose) -> set[int]:
+        """Requests of this end that are complete at the other one and not here."""
+        return {each.create_id for each in self.requests.values() if each.is_on_link} & set(message.served)
 
     def _act_drain(self, message: SocketClose) -> None:
         self.successor = None
@@ -191,8 +212,10 @@ class EprSocket:
         self.successor = None
 
     def _act_leave(self, reason: ErrorCode) -> None:
+        self.awaited.clear()
         self.fire_requests(RequestEvent.CANCELLED, Failure(reason))
         if self.listening:
             self.around.effects.append(UnlistenPairs(self.remote, self.purpose))
         self.around.free_all(self)
-        self.send(SocketClose(purpose=self.purpose, life=self.life, reason=reason, finished=tuple(self.finished)))
+        self.send(SocketClose(purpose=self.purpose, life=self.life, reason=reason, finished=tuple(self.finished),
+                              served=tuple(self.served)))  # fmt: skip

@@ -42,8 +42,8 @@ SOCKET = TransitionTable("epr socket", (
     Row(_S.CONNECTED, _E.LEFT, "mean_it", ("abandon", "disconnect"), _S.WAITING),
     # A successor that came and went while pairs of the former one were awaited.
     Row(_S.DRAINING, _E.LEFT, None, ("forget_successor",), None),
-    Row(_S.DRAINING, _E.DRAINED, "know_successor", ("disconnect", "answer_successor"), _S.WAITING),
-    Row(_S.DRAINING, _E.DRAINED, None, ("disconnect",), _S.WAITING),
+    Row(_S.DRAINING, _E.DRAINED, "know_successor", ("abandon", "disconnect", "answer_successor"), _S.WAITING),
+    Row(_S.DRAINING, _E.DRAINED, None, ("abandon", "disconnect"), _S.WAITING),
     Row(frozenset({_S.CONNECTED, _S.DRAINING}), _E.LOST, None, ("abandon", "disconnect"), _S.WAITING),
     Row(_S.WAITING, _E.FOUND, None, ("announce",), None),
     Row(_OPEN, _E.CLOSED, None, ("leave",), _S.CLOSED),
@@ -89,6 +89,8 @@ REQUEST = TransitionTable("epr request", (
     Row(_ON_LINK, _F.PAIR, None, ("take",), None),
     Row(_ON_LINK, _F.DONE, "go_on_later", ("note_finished",), _R.HELD),
     Row(_ON_LINK, _F.DONE, "go_on_now", ("note_finished", "ask"), _R.ASKED),
+    # Some of its pairs were given up at the other end before they came.
+    Row(_ON_LINK, _F.DONE, "be_short", ("note_finished", "fail_short"), _R.OVER),
     Row(_ON_LINK, _F.DONE, None, ("note_finished", "tell_done"), _R.OVER),
     Row(_R.HELD, _F.FREED, None, ("ask",), _R.ASKED),
     Row(_ON_LINK, _F.FAILED, None, ("fail",), _R.OVER),

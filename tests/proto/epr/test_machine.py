@@ -367,6 +367,37 @@ def test_pairs_that_a_finished_request_still_owes_come_before_the_disconnection(
     assert len(qubits(ends, BOB)) == 2 and not ends.of(BOB, QubitsRevoked)
 
 
+@pytest.mark.parametrize(("kind", "whole"), [(PairKind.MEASURE, True), (PairKind.KEEP, False)])
+def test_request_that_the_other_end_has_all_pairs_of_ends_when_they_came(kind: PairKind, whole: bool) -> None:
+    ends, ours, theirs = both()
+    ends.serving = False
+    ends.create(ALICE, ours, 2, kind=kind)
+    [create] = ends.asked
+    for number in (1, 2):
+        ends.wires[ALICE].append(("pair", create, number))
+    ends.wires[ALICE].append(("done", create))
+    ends.run()  # Bob has both pairs, Alice hears of none
+    ends.close(BOB, theirs)  # and gives those up that he keeps
+    assert not ends.of(ALICE, EprFailed) and not ends.of(ALICE, EprDisconnected)
+    ends.serve(ALICE, create)
+    ends.run()
+    last = [type(told) for told in ends.told[ALICE, 1][-2:]]
+    assert last == [EprDone if whole else EprFailed, EprDisconnected]
+    assert nothing_held(ends) and not any(link.queue for link in ends.links.values())
+
+
+def test_request_that_never_gets_the_pairs_of_the_other_end_fails_with_the_drain() -> None:
+    ends, ours, theirs = both()
+    ends.serving = False
+    ends.create(ALICE, ours, 1, kind=PairKind.MEASURE)
+    ends.wires[ALICE] += [("pair", ends.asked[0], 1), ("done", ends.asked[0])]
+    ends.run()
+    ends.close(BOB, theirs)
+    ends.sleep(3 * SECOND_NS)
+    assert [told.reason for told in ends.of(ALICE, EprFailed)] == [ErrorCode.NO_ENDPOINT]
+    assert len(ends.of(ALICE, EprDisconnected)) == 1 and not ends.links[ALICE].queue
+
+
 def test_pairs_that_never_come_end_the_drain_all_the_same() -> None:
     ends, ours, _ = both()
     hear(ends, BOB, SocketClose(purpose=PURPOSE, life=ours, finished=(3,)))
