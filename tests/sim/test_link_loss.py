@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qstack.base.ids import PurposeId, Qna
+from qstack.base.ids import PurposeId, Qna, QubitId
 from qstack.base.pairs import PairKind
 from qstack.base.services import CreatePairs, ListenPairs, PairOk, QubitsFreed
 from qstack.base.time import Instant
@@ -18,17 +18,36 @@ PROBABILITY = 2e-3  # as of a single-click link with alpha 0.1 and one photon in
 
 
 class User:
-    """Takes pairs and gives them back a little later. `seen`: by number, what it was told and where it was."""
+    """Takes pairs and gives them back a little later. `seen`: by number, what it was told; `held`: where they are."""
 
     def __init__(self, simulation: Simulation, place: Place) -> None:
         self.simulation, self.place = simulation, place
         self.seen: dict[int, tuple[int, int]] = {}
+        self.held: dict[int, QubitId] = {}
+        self.other: User | None = None
+        self.compared = 0
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
         if isinstance(service, PairOk):
             assert service.qubit is not None and service.sequence not in self.seen
             self.seen[service.sequence] = (service.bell_index, service.created)
-            self.simulation.after(3 * MILLISECOND_NS, lambda: self.act(QubitsFreed((service.qubit,), discard=True)))
+            self.held[service.sequence] = service.qubit
+            self.simulation.at(self.simulation.now_ns, lambda: self.compare(service.sequence))
+            self.simulation.after(3 * MILLISECOND_NS, lambda: self.give_back(service.sequence))
+
+    def compare(self, sequence: int) -> None:
+        """What both ends hold under one number must be, as the twin knows, halves of one pair."""
+        assert self.other is not None
+        mine, theirs = self.held.get(sequence), self.other.held.get(sequence)
+        if mine is None or theirs is None:
+            return
+        true = self.simulation.inspect(self.place.qna, mine)
+        assert true is not None and (true.partner_node, true.partner_qubit) == (self.other.place.qna, theirs)
+        assert max(range(4), key=lambda state: true.fidelities[state]) == self.seen[sequence][0]
+        self.compared += 1
+
+    def give_back(self, sequence: int) -> None:
+        self.act(QubitsFreed((self.held.pop(sequence),), discard=True))
 
     def act(self, service: Any) -> None:
         node: Any = self.place.node
@@ -51,6 +70,7 @@ def delivered(weather: WeatherReport) -> int:
         assert place.node is not None
         users[own] = place.node.machines.by_server[Server.EPR] = User(simulation, place)
         users[own].act(ListenPairs(other, PURPOSE))
+    users[ends[0]].other, users[ends[1]].other = users[ends[1]], users[ends[0]]
     simulation.weather.report = weather
     deadline = Instant(simulation.places[ends[1]].local(simulation.now_ns) + 86_400 * SECOND_NS)
     users[ends[1]].act(CreatePairs(ends[0], PURPOSE, 1, PairKind.KEEP, 1 << 20, 0.0, 0, deadline))
@@ -59,6 +79,7 @@ def delivered(weather: WeatherReport) -> int:
     both = low.keys() & high.keys()
     assert all(low[number] == high[number] for number in both)
     assert len(low.keys() ^ high.keys()) < 64, "but for what is on the way"
+    assert sum(user.compared for user in users.values()) > 0.5 * len(both), "with what the twin knows"
     return len(both)
 
 
