@@ -72,13 +72,11 @@ class Calibrator:
 
     def hear_plan(self, plan: CalibrationPlan) -> None:
         """The master has planned a round. Raises `PeerViolation` before anything has changed."""
-        end_ns = (plan.first_cycle + _WINDOWS * plan.cycles) * self.configuration.cycle_ns
         if self._around.own < self.configuration.neighbour or plan.number <= self._number or not plan.cycles:
             raise PeerViolation("a CalibrationPlan from the end that is not master, out of order, or of nothing")
         if plan.station not in self.configuration.stations:
             raise PeerViolation("a CalibrationPlan for a node that is no station of the link")
-        if abs(end_ns - self._around.domain_now()) > _HORIZON_NS:
-            raise PeerViolation("a CalibrationPlan more than a minute away")
+        _check_horizon(plan, self.configuration.cycle_ns, self._around.domain_now())
         self._number = plan.number
         self._attempt(Cycle(plan.first_cycle + plan.cycles), plan)
         self._ask_clock(plan.station)
@@ -160,11 +158,9 @@ class ClickCounter:
 
     def hear_plan(self, plan: CalibrationPlan, end: Qna) -> None:
         """The master plans a round. Raises `PeerViolation` before anything has changed."""
-        last_ns = (plan.first_cycle + _WINDOWS * plan.cycles) * self.configuration.cycle_ns
         if end != min(self.configuration.ends) or not plan.cycles:
             raise PeerViolation("a CalibrationPlan from a node that is not master of the link, or of nothing")
-        if abs(last_ns - self._around.domain_now()) > _HORIZON_NS:
-            raise PeerViolation("a CalibrationPlan more than a minute away")
+        _check_horizon(plan, self.configuration.cycle_ns, self._around.domain_now())
         self._rounds[plan.first_cycle] = _Counting(plan)
         if len(self._rounds) > _ROUNDS:
             self._rounds.popitem(last=False)
@@ -203,3 +199,10 @@ class ClickCounter:
                 link=plan.link, station=self._around.own, number=plan.number, first_cycle=plan.first_cycle,
                 cycles=plan.cycles, bright=plan.bright, counts=counts,
             ))  # fmt: skip
+
+
+def _check_horizon(plan: CalibrationPlan, cycle_ns: int, now: DomainTime) -> None:
+    """Both of its ends: a device goes through all the cycles between them."""
+    ends = plan.first_cycle, plan.first_cycle + _WINDOWS * plan.cycles
+    if any(abs(cycle * cycle_ns - now) > _HORIZON_NS for cycle in ends):
+        raise PeerViolation("a CalibrationPlan more than a minute away")

@@ -62,6 +62,7 @@ def facts(**changes: int) -> EndFacts:
         (LOW, HIGH, plan(1)),
         (HIGH, LOW, plan(1, cycles=0)),
         (HIGH, LOW, plan(1, FAR)),
+        (HIGH, LOW, plan(1, Cycle(SOON - 90_000_000), cycles=30_000_000)),  # a device would go through a quarter hour
         (HIGH, LOW, plan(1, station=STRANGER)),
         (HIGH, LOW, CalibrationReport(link=LINK, station=LOW, number=1, first_cycle=SOON, cycles=3, bright=1)),
         (HIGH, LOW, ClockEcho(link=LINK, station=LOW, number=0, sent=DomainTime(0), received=DomainTime(0))),
