@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import format_qna
 from qstack.base.pairs import PairKind
-from qstack.sockets.errors import EprRequestFailed, RemoteClosed
+from qstack.sockets.errors import EprRequestFailed, QubitLost, RemoteClosed
 
 if TYPE_CHECKING:  # when it runs, only commands of this group need the sockets
     from qstack.sockets.epr_blocking import EprSocket, Qubit
@@ -58,9 +58,8 @@ def epr(path: Path, options: argparse.Namespace) -> int:
             _tell_measured(socket, options)
         else:
             for qubit in _kept(socket, options):
-                [seen] = socket.measure_all([qubit], options.basis)
                 _print(qubit.sequence, qubit.bell_state.name, qubit.goodness, options.basis,
-                       None if seen is None else seen.outcome, as_json=options.json)  # fmt: skip
+                       _outcome(qubit, options.basis), as_json=options.json)  # fmt: skip
         if options.action == "recv":
             _linger(socket)
     return 0
@@ -89,6 +88,13 @@ def _connect(socket: EprSocket, options: argparse.Namespace) -> None:
             "or open an EPR socket of that purpose in an application"
         ) from error
     print(f"connected with {format_qna(socket.remote)}", file=sys.stderr, flush=True)
+
+
+def _outcome(qubit: Qubit, basis: str) -> int | None:
+    try:
+        return qubit.measure(basis).outcome
+    except QubitLost:  # told as lost; why the request or the other end has gone, the next pair tells
+        return None
 
 
 def _kept(socket: EprSocket, options: argparse.Namespace) -> Iterator[Qubit]:

@@ -91,7 +91,8 @@ def _links(told: LinksReply) -> Iterator[Family]:
                   [(labels, each.tests) for labels, each in links])  # fmt: skip
     yield gauge("qstack_link_test_error_ratio", "Of test rounds, those that disagreed, by basis.", [
         ({**labels, "basis": basis}, rate)
-        for labels, each in links for basis, rate in zip(("Z", "X", "Y"), each.error_rates, strict=False)
+        for labels, each in links if each.tests
+        for basis, rate in zip(("Z", "X", "Y"), each.error_rates, strict=False)
     ])  # fmt: skip
     yield gauge("qstack_link_stocked_pairs", "Pairs that nobody has asked for yet.",
                 [(labels, each.stocked) for labels, each in links])  # fmt: skip

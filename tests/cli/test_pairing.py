@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
 
+from qstack.base.errors import ErrorCode
 from qstack.base.ids import format_qna
+from qstack.cli import pairing
 from qstack.cli.qstackctl import main
+from qstack.sockets.errors import QubitLost
 from tests.proto.epr.ends import ALICE, BOB
 from tests.sockets.epr_daemon import two_nodes
 
@@ -67,6 +71,13 @@ async def test_nobody_at_the_other_end_is_told_with_the_command_to_run_there(
     told = capsys.readouterr().err
     assert f"nobody at {FAR} opened purpose 7 towards this node within 0.1 s" in told
     assert f"qstackctl epr recv {NEAR} 7" in told
+
+
+def test_revoked_qubit_is_told_as_lost_and_ends_nothing() -> None:
+    def measure(basis: str) -> None:
+        raise QubitLost("revoked", ErrorCode.EXPIRED)
+
+    assert pairing._outcome(SimpleNamespace(measure=measure), "Z") is None  # type: ignore[arg-type]
 
 
 async def test_socket_that_is_refused_ends_the_command_with_the_remedy(

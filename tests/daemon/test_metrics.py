@@ -10,6 +10,7 @@ from shutil import which
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -62,6 +63,15 @@ def node_page(daemon: FakeDaemon) -> tuple[bytes, Any]:
     epr.on_first_pair(FAR, 30_000_000)
     epr.on_first_pair(FAR, 2_000_000_000)
     return metrics.page.make(), metrics
+
+
+def test_links_without_tests_tell_no_ratio_of_errors() -> None:
+    daemon = FakeDaemon()
+    told = daemon.links()
+    daemon.links = lambda: msgspec.structs.replace(  # type: ignore[method-assign]
+        told, links=tuple(msgspec.structs.replace(each, tests=0) for each in told.links)
+    )
+    assert b"qstack_link_test_error_ratio{" not in node_page(daemon)[0]
 
 
 def test_node_tells_its_links_memories_requests_and_counters() -> None:

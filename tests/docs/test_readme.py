@@ -16,7 +16,7 @@ def shown_commands(text: str) -> list[str]:
     """The command lines of all code blocks without a language, without what is explained behind `#`."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     lines = [line.split("  #")[0].strip() for language, block in blocks if not language for line in block.splitlines()]
-    return [line for line in lines if re.match(r"(\./tools|qstack|qtwin|tshark)", line)]
+    return [line for line in lines if re.match(r"(\./tools|qstack|qtwin|tshark|python )", line)]
 
 
 def run(command: str, root: Path) -> subprocess.CompletedProcess[str]:

@@ -133,9 +133,6 @@ class LinkEnd:
         self.asking.data_audience = lambda create_id, mine: DenseAudience(self.dense, create_id, mine)
         self._schedule = 0  # the newest one received
         self._told_free = 0  # what the master knows of this end's free memories
-        self._rate_pairs = 0
-        self._rate_since_ns = 0
-        self._rate_hz = 0.0
 
     # --- memories for circuits, and memories that come back --------------------------------------------------------
 
@@ -339,21 +336,13 @@ class LinkEnd:
             self.configuration.link, self.configuration.neighbour, self.configuration.stations, self.is_master,
             tuple(self.pool.kept), len(self.queue), len(self.windows.open), len(self.pool), census[Place.FREE],
             census[Place.OFFERED], census[Place.HELD], len(self.stock), census[Place.EMPTYING], self.windows.pairs,
-            self.windows.attempted, self._rate(), fidelity.value,
+            self.windows.attempted, self.windows.rate.hz(self._around.now_ns), fidelity.value,
             (fidelity.low, fidelity.high), self.windows.bright / BRIGHT_UNIT, self.unit.tally.tests, self.samples.taken,
             tuple(self.unit.error_rate(basis) for basis in PAULI_BASES), self.unit.calibration.rounds,
             self.calibrator.clock_offset_ns,
         )  # fmt: skip
 
     # --- small print -------------------------------------------------------------------------------------------------
-
-    def _rate(self) -> float:
-        """Pairs a second since the last time that was at least `rate_time_ns` ago."""
-        elapsed_ns = self._around.now_ns - self._rate_since_ns
-        if elapsed_ns >= self._around.parameters.rate_time_ns:
-            self._rate_hz = (self.windows.pairs - self._rate_pairs) * 1e9 / elapsed_ns
-            self._rate_pairs, self._rate_since_ns = self.windows.pairs, self._around.now_ns
-        return self._rate_hz
 
     def _tell_room(self) -> Room:
         self._told_free = self.pool.not_held

@@ -21,6 +21,7 @@ from qstack.proto.link.memory import MemoryPool
 from qstack.proto.link.params import LinkConfiguration
 from qstack.proto.link.plan import Plan, expected_successes
 from qstack.proto.link.queue import Request
+from qstack.proto.link.rate import Rate
 from qstack.proto.link.samples import Samples
 from qstack.proto.link.states import REQUEST, WINDOW, RequestEvent, WindowEvent, WindowState
 from qstack.proto.link.surroundings import Surroundings
@@ -118,6 +119,7 @@ class Windows:
         self.around = around
         self.open: dict[int, Window] = {}
         self.pairs = 0
+        self.rate = Rate(around.parameters.rate_time_ns)
         self.attempted = 0
         self.bright = 0  # of the window that was begun last
         self.passed = False  # a window, for want of memories, since the other end was last told of them
@@ -309,6 +311,7 @@ class Windows:
             self.expected_sequence = (reply.first_sequence + count) & 0xFFFF_FFFF
         self.lead_ns -= (self.lead_ns - self.around.parameters.lead_ns) // _PATIENCE
         self.pairs += count
+        self.rate.count(count, self.around.now_ns)
         self.attempted += window.cycles
         halves = self.delivery.receive(window, reply)
         REQUEST.fire(request, RequestEvent.HERALDED, len(halves))
