@@ -191,15 +191,21 @@ class EprCore:
         number = self._number()
         items = tuple(QubitBasis(qubit=qubit.told.number, basis=basis) for qubit, basis in qubits)
         for qubit, _ in qubits:
-            self._leave(qubit, QubitState.MEASURED)
+            qubit.state = QubitState.MEASURED
         self._send(MeasureQubits(request=number, qubits=items))
         return number
 
-    def not_measured(self, qubits: Sequence[QubitView]) -> None:
-        """The node refused to measure them: they are as they were."""
+    def measured(self, qubits: Sequence[QubitView]) -> None:
+        """The node has answered, or nobody waits for that any more."""
         for qubit in qubits:
-            qubit.state = QubitState.HELD
-            self._qubits[qubit.told.number] = qubit
+            if self._qubits.get(qubit.told.number) is qubit and qubit.state is not QubitState.HELD:
+                del self._qubits[qubit.told.number]
+
+    def not_measured(self, qubits: Sequence[QubitView]) -> None:
+        """The node refused to measure them: they are as they were, but for those that were revoked meanwhile."""
+        for qubit in qubits:
+            if qubit.state is QubitState.MEASURED:
+                qubit.state = QubitState.HELD
 
     def free(self, qubits: Sequence[QubitView]) -> None:
         """Give up those that are still held."""

@@ -98,19 +98,27 @@ def next_received(core: ClientCore, socket: SocketView, kind: PairKind, before: 
 
 def act(core: ClientCore, gates: Sequence[GateAsked]) -> Verb[None]:
     """Apply gates, in order. Raises `QubitLost` when one found nothing to act on, `RequestRefused`."""
-    for each in gates:
-        for qubit in (each.qubit, each.second):
-            if qubit is not None:
-                check_held(qubit)
+    _check_meant(gates)
     for start in range(0, len(gates), MAXIMUM_ACTS):
         part = gates[start : start + MAXIMUM_ACTS]
-        done = yield from answer(core, core.epr.act(part), RequestRefused)
+        try:
+            done = yield from answer(core, core.epr.act(part), RequestRefused)
+        except RequestRefused:
+            _check_meant(part)
+            raise
         assert isinstance(done, QubitsActed)
         for each, fate in zip(part, done.fates, strict=True):
             if fate == Fate.GONE:
                 raise QubitLost(f"{each.gate.name}: the qubit is gone", each.qubit.reason)
             if fate != Fate.DONE:
                 raise LocalMisuse(f"the device of this node does not have the gate {Gate(each.gate).name}")
+
+
+def _check_meant(gates: Sequence[GateAsked]) -> None:
+    for each in gates:
+        for qubit in (each.qubit, each.second):
+            if qubit is not None:
+                check_held(qubit)
 
 
 def measure_qubits(
@@ -124,18 +132,29 @@ def measure_qubits(
     seen: list[MeasuredQubit | None] = []
     asked = list(zip(qubits, bases, strict=True))
     for start in range(0, len(asked), MAXIMUM_ACTS):
-        part = asked[start : start + MAXIMUM_ACTS]
-        try:
-            done = yield from answer(core, core.epr.measure(part), RequestRefused)
-        except RequestRefused:
-            core.epr.not_measured([qubit for qubit, _ in part])
-            raise
-        assert isinstance(done, QubitsMeasured)
-        seen += [
-            MeasuredQubit(told.outcome & 1, basis, qubit.told.bell_state) if told.fate == Fate.DONE else None
-            for (qubit, basis), told in zip(part, done.outcomes, strict=True)
-        ]
+        seen += yield from _measure_part(core, asked[start : start + MAXIMUM_ACTS])
     return seen
+
+
+def _measure_part(core: ClientCore, asked: Sequence[tuple[QubitView, Basis]]) -> Verb[list[MeasuredQubit | None]]:
+    """As `measure_qubits`, in one request; in another one without those that were revoked while it was on its way."""
+    qubits = [qubit for qubit, _ in asked]
+    try:
+        done = yield from answer(core, core.epr.measure(asked), RequestRefused)
+    except RequestRefused:
+        core.epr.not_measured(qubits)
+        left = [each for each in asked if each[0].state is QubitState.HELD]
+        if len(left) == len(asked):
+            raise
+        found = dict(zip(map(id, left), (yield from _measure_part(core, left)) if left else [], strict=True))
+        return [found.get(id(each)) for each in asked]
+    finally:
+        core.epr.measured(qubits)
+    assert isinstance(done, QubitsMeasured)
+    return [
+        MeasuredQubit(told.outcome & 1, basis, qubit.told.bell_state) if told.fate == Fate.DONE else None
+        for (qubit, basis), told in zip(asked, done.outcomes, strict=True)
+    ]
 
 
 def free(core: ClientCore, qubits: Sequence[QubitView]) -> Verb[None]:

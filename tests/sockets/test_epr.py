@@ -156,6 +156,20 @@ async def test_revoked_pair_is_marked_and_raises(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_qubits_revoked_while_they_are_asked_to_be_measured_are_none_among_them(tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as nodes, trio.open_nursery() as nursery:
+        ours, _ = await both(nodes, nursery)
+        one, two, three = await ours.create_keep(3)
+        nodes.ends.service(ALICE, PairsRevoked(BOB, PURPOSE, one.create_id, True, (one.sequence,)))
+        seen = await ours.measure_all([one, two])  # it was not told yet
+        assert [each is None for each in seen] == [True, False]
+        assert one.is_revoked and not two.is_held
+        nodes.ends.service(ALICE, PairsRevoked(BOB, PURPOSE, three.create_id, True, (three.sequence,)))
+        with pytest.raises(qs.QubitLost):
+            await three.x()
+        nursery.cancel_scope.cancel()
+
+
 async def test_qubits_that_the_device_lost_are_none_among_the_measured(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as nodes, trio.open_nursery() as nursery:
         ours, _ = await both(nodes, nursery)
