@@ -36,6 +36,7 @@ __all__ = ["admission", "main", "make_parser", "make_twin"]
 _EXAMPLES = """examples:
   qtwind /etc/qstack/twin.toml                  run in the foreground until SIGTERM
   qtwind --check-config /etc/qstack/twin.toml   say what is wrong with a configuration, and end
+  qtwind --broker-config mosquitto /etc/qstack/twin.toml   write Mosquitto's files into the folder mosquitto
 """
 
 
