@@ -1,6 +1,6 @@
 """codec.*: decode and encode one real signalling datagram, the Reserve that a circuit over two domains begins with.
 
-Header with its Exchange TLV, message with a nested record and two lists, room for the tag: 181 octets. Decoding is from
+Header with its Exchange TLV, message with a nested record and two lists, room for the tag: 189 octets. Decoding is from
 octets to objects of which every field can be read; encoding is from field values to octets, objects made on the way
 included. Before anything is timed it is checked that all agree.
 """

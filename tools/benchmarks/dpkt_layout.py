@@ -51,6 +51,7 @@ class Reserve(dpkt.Packet):
         ("deadline", "Q", 0),
         ("t1_ns", "Q", 0),
         ("t2_ns", "Q", 0),
+        ("depolarising_ns", "Q", 0),
     )
 
     def unpack(self, buf: bytes) -> None:
