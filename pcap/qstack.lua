@@ -751,6 +751,8 @@ structures["qstack.link HalfReading"] = {
     number("qstack.link.x1", "X1", 2, "first angle, about X [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
     number("qstack.link.y", "Y", 2, "second angle, about Y [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
     number("qstack.link.x2", "X2", 2, "third angle, about X [LINK-4.1-12]", { unit = "2 pi / 2^16" }),
+    number("qstack.link.first", "First", 1, "chance of the first basis of the choice [LINK-4.1-15]", { unit = "1/256" }),
+    number("qstack.link.second", "Second", 1, "chance of the second [LINK-4.1-15]", { unit = "1/256" }),
 }
 structures["qstack.link CreateRequest"] = {
     number("qstack.link.create_id", "Create ID", 4, "asker's number of the request [LINK-4.1-1]", { name = "create_id" }),

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from qstack.base.bell import Basis
 
-__all__ = ["NO_ROTATION", "ONTO_Z", "BasisChoice", "PairKind", "Rotation", "basis_before"]
+__all__ = ["CHANCE_UNIT", "DRAWN_FROM", "IN_Z", "NO_ROTATION", "ONTO_Z", "BasisChoice", "PairKind", "Reading",
+           "Rotation", "basis_before"]  # fmt: skip
 
 
 @unique
@@ -36,6 +37,50 @@ class Rotation(NamedTuple):
 
 
 NO_ROTATION = Rotation(0, 0, 0)
+
+CHANCE_UNIT = 256
+
+DRAWN_FROM: dict[BasisChoice, tuple[Basis, ...]] = {
+    BasisChoice.NONE: (Basis.Z,),
+    BasisChoice.XZ: (Basis.X, Basis.Z),
+    BasisChoice.XYZ: (Basis.X, Basis.Y, Basis.Z),
+    BasisChoice.CHSH: (Basis.Z_PLUS_X, Basis.Z_MINUS_X),
+}
+"""The bases of each choice, in the order of their chances."""
+
+
+class Reading(NamedTuple):
+    """How one end measures its halves at once: turned, then in a basis drawn for each pair from a choice.
+
+    `first`, `second`: chances of the first and the second basis of the choice, in parts of 256; the last one has the
+    rest. Both 0: all are equally likely. (QLink-Interface's parameters of the probability distribution.)
+    """
+
+    choice: BasisChoice = BasisChoice.NONE
+    rotation: Rotation = NO_ROTATION
+    first: int = 0
+    second: int = 0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the chances are such that each basis of the choice can be given one."""
+        bases = len(DRAWN_FROM[self.choice])
+        return (bases > 1 or not self.first) and (bases > 2 or not self.second) and (
+            self.first + self.second <= CHANCE_UNIT
+        )
+
+    def basis(self, uniform: float) -> Basis:
+        """The basis that a draw in [0, 1) stands for."""
+        bases = DRAWN_FROM[self.choice]
+        if not self.first and not self.second:
+            return bases[int(uniform * len(bases))]
+        drawn = uniform * CHANCE_UNIT
+        if drawn < self.first:
+            return bases[0]
+        return bases[1] if drawn < self.first + self.second else bases[-1]
+
+
+IN_Z = Reading()
 
 ONTO_Z: dict[Basis, Rotation] = {
     Basis.Z: NO_ROTATION, Basis.X: Rotation(0, 0xC000, 0), Basis.Y: Rotation(0x4000, 0, 0),

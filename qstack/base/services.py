@@ -13,7 +13,7 @@ from qstack.base.effects import Seal
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import CircuitId, Label, LinkId, PurposeId, Qna, QubitId
 from qstack.base.locator import Locator
-from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind, Rotation
+from qstack.base.pairs import IN_Z, PairKind, Reading
 from qstack.base.time import DomainTime, Instant
 
 __all__ = [
@@ -274,8 +274,8 @@ class CreatePairs:
     deadline_ns: Instant
     atomic: bool = False
     consecutive: bool = False
-    local: tuple[BasisChoice, Rotation] = (BasisChoice.NONE, NO_ROTATION)
-    remote: tuple[BasisChoice, Rotation] = (BasisChoice.NONE, NO_ROTATION)
+    local: Reading = IN_Z
+    remote: Reading = IN_Z
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from qstack.sockets.epr_values import (
     CreateTerms,
     EprMeasured,
     MeasuredQubit,
+    RandomBases,
     RandomBasis,
     half,
     read_any_basis,
@@ -91,12 +92,13 @@ class EprSocket(SocketFacts):
         self, number: int = 1, *, min_fidelity: float = 0.0, max_time: float | None = None, priority: int = 0,
         consecutive: bool = False, basis_local: Basis | str | None = None, basis_remote: Basis | str | None = None,
         rotations_local: Rotations | None = None, rotations_remote: Rotations | None = None,
-        random_basis_local: RandomBasis | str = RandomBasis.NONE,
-        random_basis_remote: RandomBasis | str = RandomBasis.NONE,
+        random_basis_local: RandomBases = RandomBasis.NONE,
+        random_basis_remote: RandomBases = RandomBasis.NONE,
     ) -> list[EprMeasured]:  # fmt: skip
         """Ask for pairs that are measured as they are made, at both ends.
 
-        For each end a basis, or rotations (radians, about X, then Y, then X) before Z, or bases to draw from.
+        For each end a basis, or rotations (radians, about X, then Y, then X) before Z, or bases to draw from
+        (`"XYZ"`, or each with its chance: `{"X": 0.9, "Z": 0.1}`).
         """
         asked = terms(
             PairKind.MEASURE, number, min_fidelity, max_time, priority, atomic=False, consecutive=consecutive,
@@ -115,7 +117,7 @@ class EprSocket(SocketFacts):
     async def create_rsp(
         self, number: int = 1, *, min_fidelity: float = 0.0, max_time: float | None = None, priority: int = 0,
         consecutive: bool = False, basis_local: Basis | str | None = None, rotations_local: Rotations | None = None,
-        random_basis_local: RandomBasis | str = RandomBasis.NONE,
+        random_basis_local: RandomBases = RandomBasis.NONE,
     ) -> list[EprMeasured]:  # fmt: skip
         """Prepare qubits at the other end by measuring the halves of this one."""
         asked = terms(

@@ -1,21 +1,27 @@
 """What an EPR socket gives, and how an application says what it wants. Names are those of NetQASM's EPRSocket."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
 
 from qstack.base.bell import FLIP, PAULI_BASES, Basis, BellIndex
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import PurposeId, Qna, parse_qna
-from qstack.base.pairs import ONTO_Z, BasisChoice, PairKind
+from qstack.base.pairs import CHANCE_UNIT, DRAWN_FROM, ONTO_Z, BasisChoice, PairKind
 from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_to_wire
 from qstack.wire.control import Half
 
-__all__ = ["CreateTerms", "EprMeasured", "MeasuredQubit", "QubitTold", "RandomBasis", "angle_to_wire", "half",
-           "read_any_basis", "read_remote", "terms"]  # fmt: skip
+__all__ = ["CreateTerms", "EprMeasured", "MeasuredQubit", "QubitTold", "RandomBases", "RandomBasis", "angle_to_wire",
+           "half", "read_any_basis", "read_remote", "terms"]  # fmt: skip
 
 RandomBasis = BasisChoice
 """From which bases one end draws: NONE (always Z), XZ, XYZ, CHSH."""
+
+RandomBases = BasisChoice | str | Mapping[str, float] | Mapping[Basis, float]
+"""Bases to draw from: by name, all equally likely, or each with its chance, as `{"X": 0.9, "Z": 0.1}`."""
+
+_SUM_ERROR = 1e-6
 
 _MAXIMUM_NUMBER = (1 << 16) - 1
 _MAXIMUM_TIME_MS = (1 << 32) - 1
@@ -116,25 +122,39 @@ def terms(
 
 
 def half(
-    basis: Basis | str | None, rotations: tuple[float, float, float] | None, random_basis: RandomBasis | str
+    basis: Basis | str | None, rotations: tuple[float, float, float] | None, random_basis: RandomBases
 ) -> Half:
     """How one half is measured: a fixed basis, or rotations in radians (about X, Y, X), or bases to draw from."""
-    choice = _read_choice(random_basis)
+    choice, first, second = _read_choice(random_basis)
     if basis is not None and (rotations is not None or choice is not RandomBasis.NONE):
         raise LocalMisuse("name a basis, or rotations, or a random basis: not a basis and another one of them")
     if basis is not None:
         x1, y, x2 = ONTO_Z[read_any_basis(basis)]
     else:
         x1, y, x2 = (round(angle / (2 * pi) * _TURN) % _TURN for angle in rotations or (0.0, 0.0, 0.0))
-    return Half(choice=choice, x1=x1, y=y, x2=x2)
+    return Half(choice=choice, x1=x1, y=y, x2=x2, first=first, second=second)
 
 
-def _read_choice(random_basis: RandomBasis | str) -> RandomBasis:
+def _read_choice(random_basis: RandomBases) -> tuple[RandomBasis, int, int]:
+    """The choice, and the chances of its first and second basis in parts of 256; 0 and 0 for equal ones."""
+    if isinstance(random_basis, Mapping):
+        return _read_chances({read_any_basis(basis): chance for basis, chance in random_basis.items()})
     if isinstance(random_basis, RandomBasis):
-        return random_basis
+        return random_basis, 0, 0
     if random_basis.upper() not in RandomBasis.__members__:
         raise LocalMisuse(f"random basis {random_basis!r}: there are {', '.join(RandomBasis.__members__)}")
-    return BasisChoice[random_basis.upper()]
+    return BasisChoice[random_basis.upper()], 0, 0
+
+
+def _read_chances(chances: dict[Basis, float]) -> tuple[RandomBasis, int, int]:
+    for choice, bases in DRAWN_FROM.items():
+        if len(bases) > 1 and set(bases) == chances.keys():
+            parts = [round(chances[basis] * CHANCE_UNIT) for basis in bases]
+            if min(parts) < 1 or abs(sum(chances.values()) - 1.0) > _SUM_ERROR:
+                raise LocalMisuse(f"chances {list(chances.values())}: each is at least 1/256, and their sum is 1")
+            return choice, parts[0], parts[1] if len(bases) > 2 else 0
+    named = ", ".join(basis.name for basis in chances)
+    raise LocalMisuse(f"random bases {named}: there are X and Z; X, Y and Z; Z+X and Z-X")
 
 
 def read_any_basis(basis: Basis | str) -> Basis:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from qstack.base.bell import Basis, Gate
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import LinkId, Qna
-from qstack.base.pairs import BasisChoice, PairKind, Rotation
+from qstack.base.pairs import PairKind, Rotation
 from qstack.base.units import SECOND_NS
 from qstack.quantum.engine import GateCall, NewPair, QubitHandle, Readout
 from qstack.quantum.hardware import LinkHardware
@@ -32,12 +32,6 @@ OUTCOMES_KEPT = 65_536
 
 _CYCLES, _HERALDS, _CLICKS = 0, 1, 2  # streams of a link's draws are three a cycle, of which one window begins once
 _ROTATION_UNIT = 1 << 16
-_BASES: dict[BasisChoice, tuple[Basis, ...]] = {
-    BasisChoice.NONE: (Basis.Z,),
-    BasisChoice.XZ: (Basis.X, Basis.Z),
-    BasisChoice.XYZ: (Basis.X, Basis.Y, Basis.Z),
-    BasisChoice.CHSH: (Basis.Z_PLUS_X, Basis.Z_MINUS_X),
-}
 
 
 class _Outcomes(NamedTuple):
@@ -125,9 +119,8 @@ class Attempts:
         def drawn(purpose: Purpose) -> Sequence[float]:
             return draws.uniforms([(stream, 16 * offset + 8 * side + purpose) for offset in offsets])
 
-        choices = _BASES[offer.choice]
-        bases = [choices[int(uniform * len(choices))] for uniform in drawn(Purpose.BASIS)]
-        calls = [call for half in halves for call in _turns(offer.rotation, half, device)]
+        bases = [offer.reading.basis(uniform) for uniform in drawn(Purpose.BASIS)]
+        calls = [call for half in halves for call in _turns(offer.reading.rotation, half, device)]
         if calls:
             each = len(calls) // len(halves)
             self._engine.apply(calls, [born for born in births for _ in range(each)])

@@ -12,7 +12,7 @@ from qstack.twin.configuration import TwinConfiguration, TwinLink
 from qstack.twin.flight import Flight, FlightBook, FlightName, Flights, arrival_ns
 from qstack.twin.statistics import TwinStatistics
 from qstack.twin.store import Store
-from qstack.twin.window import MAXIMUM_WINDOWS, Ask, Offer, Window, WindowBook, WindowName
+from qstack.twin.window import MAXIMUM_WINDOWS, Ask, Offer, Window, WindowBook, WindowName, reading_of
 from qstack.wire.twin import (
     MAXIMUM_COUNTED_CYCLES,
     PROBABILITY_UNIT,
@@ -124,7 +124,7 @@ class LinkRequests:
         measured = message.kind == PairKind.MEASURE
         if not (measured or message.kind == PairKind.KEEP) or not isinstance(message.choice, BasisChoice):
             return Status.UNSUPPORTED
-        if measured and len(message.qubits) != 1:
+        if measured and (len(message.qubits) != 1 or not reading_of(message).is_possible):
             return Status.UNSUPPORTED
         refusal = self._window_refusal(link, message, now_ns)
         if refusal is Status.OK and message.first_cycle < self._windows.next_cycle(message.link, bank.node):

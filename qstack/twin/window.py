@@ -11,11 +11,11 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from qstack.base.ids import Cycle, LinkId, Qna, QubitId
-from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind, Rotation
+from qstack.base.pairs import IN_Z, BasisChoice, PairKind, Reading, Rotation
 from qstack.twin.configuration import TwinLink
 from qstack.wire.twin import MAXIMUM_ITEMS, Attempt, Herald, LinkEnd
 
-__all__ = ["MAXIMUM_WINDOWS", "Ask", "Offer", "Window", "WindowBook", "WindowName"]
+__all__ = ["MAXIMUM_WINDOWS", "Ask", "Offer", "Window", "WindowBook", "WindowName", "reading_of"]
 
 MAXIMUM_WINDOWS = 4_096
 """Windows of one link at a time, so that a station cannot ask without bound for what nobody attempts."""
@@ -36,6 +36,12 @@ class Ask(NamedTuple):
     request_id: int
 
 
+def reading_of(message: Attempt) -> Reading:
+    """How a request of kind MEASURE measures; its choice is one that there is."""
+    rotation = Rotation(message.x1, message.y, message.x2)
+    return Reading(BasisChoice(message.choice), rotation, message.first, message.second)
+
+
 @dataclass(slots=True)
 class Offer:
     """What an end does in a window: keeps in `qubits` (None where one was thrown away), or measures.
@@ -47,8 +53,7 @@ class Offer:
     bright: float | None
     kind: PairKind
     most: int
-    choice: BasisChoice = BasisChoice.NONE
-    rotation: Rotation = NO_ROTATION
+    reading: Reading = IN_Z
 
     @classmethod
     def of(cls, message: Attempt, bright: float | None) -> "Offer":
@@ -57,7 +62,7 @@ class Offer:
         most = message.most or MAXIMUM_ITEMS
         return cls(
             list(message.qubits), bright, kind, min(most, len(message.qubits)) if kind is PairKind.KEEP else most,
-            BasisChoice(message.choice), Rotation(message.x1, message.y, message.x2),
+            reading_of(message),
         )  # fmt: skip
 
 

@@ -201,6 +201,8 @@ class Half(Record):
     x1: int = u16(f"first about X, {_ANGLE}", req="EPR-6.1-4", default=0)
     y: int = u16(f"then about Y, {_ANGLE}", req="EPR-6.1-4", default=0)
     x2: int = u16(f"then about X, {_ANGLE}", req="EPR-6.1-4", default=0)
+    first: int = u8("chance of the first basis of the choice", unit="1/256", req="EPR-6.1-4", default=0)
+    second: int = u8("chance of the second", unit="1/256", req="EPR-6.1-4", default=0)
 
 
 class CreateEpr(Message, protocol=Protocol.CONTROL, code=34):

@@ -9,7 +9,7 @@ from enum import IntEnum, unique
 from qstack.base.bell import Basis, BellIndex
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Cycle, Label, LinkId, PurposeId, Qna
-from qstack.base.pairs import BasisChoice, PairKind
+from qstack.base.pairs import BasisChoice, PairKind, Reading, Rotation
 from qstack.base.time import DomainTime
 from qstack.wire.protocols import Protocol
 from qstack.wire.schema import (
@@ -85,6 +85,13 @@ class HalfReading(Record):
     x1: int = u16("first angle, about X", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
     y: int = u16("second angle, about Y", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
     x2: int = u16("third angle, about X", unit="2 pi / 2^16", req="LINK-4.1-12", default=0)
+    first: int = u8("chance of the first basis of the choice", unit="1/256", req="LINK-4.1-15", default=0)
+    second: int = u8("chance of the second", unit="1/256", req="LINK-4.1-15", default=0)
+
+    @property
+    def reading(self) -> Reading:
+        """As a value. Raises ValueError for a choice that there is not."""
+        return Reading(BasisChoice(self.choice), Rotation(self.x1, self.y, self.x2), self.first, self.second)
 
 
 class CreateRequest(Message, protocol=Protocol.LINK, code=1, reliable=True, confidential=True):

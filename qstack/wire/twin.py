@@ -200,6 +200,8 @@ class Attempt(Message, protocol=Protocol.TWIN, code=4):
     x1: int = u16("MEASURE: first a rotation about X", unit="2 pi/2^16", req="TWIN-5.2-8", default=0)
     y: int = u16("MEASURE: then one about Y", unit="2 pi/2^16", req="TWIN-5.2-8", default=0)
     x2: int = u16("MEASURE: then another about X", unit="2 pi/2^16", req="TWIN-5.2-8", default=0)
+    first: int = u8("MEASURE: chance of the first basis of the choice", unit="1/256", req="TWIN-5.2-9", default=0)
+    second: int = u8("MEASURE: chance of the second", unit="1/256", req="TWIN-5.2-9", default=0)
     most: int = u32("successes after which attempts end, 0 for no other bound", req="TWIN-5.2-5", default=0)
     qubits: tuple[QubitId, ...] = items(16, u32("memory"), "KEEP: memories in the order in which successes fill them; "
                                         "MEASURE: the memory that is used again and again", minimum=1,

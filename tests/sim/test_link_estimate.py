@@ -10,7 +10,7 @@ import pytest
 
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import Label, PurposeId, Qna, make_qna
-from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind
+from qstack.base.pairs import BasisChoice, PairKind, Reading
 from qstack.base.services import (
     CreateDone,
     CreatePairs,
@@ -270,7 +270,7 @@ def test_pairs_that_are_measured_at_once_are_tested_too() -> None:
         net.node(own).machines.by_server[Server.EPR] = Listener(told[own])
         net.serve(own, ListenPairs(other, PurposeId(5)))
     deadline = net.simulation.places[LOW].local(net.simulation.now_ns + 100 * SECOND_NS)
-    xyz = (BasisChoice.XYZ, NO_ROTATION)
+    xyz = Reading(BasisChoice.XYZ)
     net.serve(
         LOW, CreatePairs(HIGH, PurposeId(5), 1, PairKind.MEASURE, 1_500, 0.75, 0, deadline, local=xyz, remote=xyz)
     )

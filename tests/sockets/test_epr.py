@@ -14,7 +14,7 @@ import qstack.sockets as qs
 from qstack.base.bell import Basis, BellIndex, Gate
 from qstack.base.errors import ErrorCode, LocalMisuse
 from qstack.base.ids import format_qna
-from qstack.base.pairs import BasisChoice, Rotation
+from qstack.base.pairs import BasisChoice, Reading, Rotation
 from qstack.base.services import PairsRevoked
 from qstack.sockets import blocking
 from qstack.sockets.epr import EprSocket
@@ -91,13 +91,15 @@ async def test_measured_pairs_come_as_values_with_their_terms(tmp_path: Path) ->
         far = await theirs.recv_measure(8)
         assert {each.basis for each in near} == {Basis.X}
         assert [each.sequence for each in near] == [each.sequence for each in far]
-        assert nodes.ends.asked[0].local == (BasisChoice.NONE, Rotation(0, 0xC000, 0))
-        assert nodes.ends.asked[0].remote == (BasisChoice.CHSH, Rotation(0, 0, 0))
+        assert nodes.ends.asked[0].local == Reading(rotation=Rotation(0, 0xC000, 0))
+        assert nodes.ends.asked[0].remote == Reading(BasisChoice.CHSH)
         assert [each.outcome for each in near] == [each.in_frame for each in far]  # the script measures in Z
         prepared = await ours.create_rsp(2, rotations_local=(pi / 2, 0, 0))
         qubits = await theirs.recv_rsp(2)
         assert [each.sequence for each in prepared] == [each.sequence for each in qubits]
-        assert nodes.ends.asked[1].local == (BasisChoice.NONE, Rotation(1 << 14, 0, 0))
+        assert nodes.ends.asked[1].local == Reading(rotation=Rotation(1 << 14, 0, 0))
+        await ours.create_rsp(random_basis_local={"Z": 0.25, "X": 0.5, "Y": 0.25})
+        assert nodes.ends.asked[2].local == Reading(BasisChoice.XYZ, first=128, second=64)
         nursery.cancel_scope.cancel()
 
 
@@ -252,6 +254,9 @@ async def test_request_that_fails_holds_what_came_before(tmp_path: Path) -> None
     lambda s: s.create_keep(max_time=0), lambda s: s.create_keep(min_fidelity=1.1),
     lambda s: s.create_measure(basis_local="W"), lambda s: s.create_measure(random_basis_local="W"),
     lambda s: s.create_measure(basis_local="X", random_basis_local="XZ"),
+    lambda s: s.create_measure(random_basis_local={"X": 0.5, "Y": 0.5}),
+    lambda s: s.create_measure(random_basis_remote={"X": 0.5, "Z": 0.6}),
+    lambda s: s.create_measure(random_basis_remote={"X": 1.0, "Z": 0.0}),
     lambda s: s.create_rsp(basis_local="X", rotations_local=(0, 0, 0)), lambda s: s.recv_keep(0),
 ])  # fmt: skip
 async def test_terms_that_cannot_be_are_refused_before_they_are_sent(

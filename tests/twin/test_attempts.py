@@ -9,7 +9,7 @@ import pytest
 
 from qstack.base.bell import Basis, BellIndex
 from qstack.base.ids import QubitId
-from qstack.base.pairs import BasisChoice, PairKind
+from qstack.base.pairs import DRAWN_FROM, BasisChoice, PairKind
 from qstack.quantum.bell import disagrees
 from qstack.quantum.links import LinkModel
 from qstack.quantum.memories import GateSet, MemoryModel, Operation
@@ -23,11 +23,11 @@ QUARTER = 1 << 14
 
 
 def attempt(net, node, kind=PairKind.MEASURE, choice=BasisChoice.NONE, first=FIRST, cycles=100, qubits=(0,), most=0,
-            rotation=(0, 0, 0), link=WEST):  # fmt: skip
+            rotation=(0, 0, 0), link=WEST, chances=(0, 0)):  # fmt: skip
     x1, y, x2 = rotation
     message = Attempt(
         request_id=net.number(), link=link, first_cycle=first, cycles=cycles, kind=kind, choice=choice, x1=x1, y=y,
-        x2=x2, most=most, qubits=tuple(map(QubitId, qubits)),
+        x2=x2, first=chances[0], second=chances[1], most=most, qubits=tuple(map(QubitId, qubits)),
     )  # fmt: skip
     return net.ask(SESSION[node], message)
 
@@ -126,6 +126,30 @@ def test_one_end_measures_and_the_other_keeps_what_that_prepares():
         [found] = net.measure(REPEATER, [(memory, Basis(ours.basis))], at).outcomes
         assert found.bit == ours.bit ^ (ours.basis == Basis.Y)
     assert net.twin.live_pairs == 0
+
+
+@pytest.mark.parametrize(("choice", "first", "second"), [
+    (BasisChoice.XZ, 230, 0), (BasisChoice.CHSH, 0, 0), (BasisChoice.XYZ, 128, 96), (BasisChoice.XYZ, 1, 255),
+])  # fmt: skip
+def test_bases_are_drawn_with_the_chances_that_are_asked_for(choice, first, second):
+    net = Network(configuration(model=PHI))
+    unequal = {"choice": choice, "chances": (first, second)}
+    heralds = heralds_of(net, unequal, {}, cycles=3_000)
+    drawn = Counter(each.basis for each in outcomes(net, ALICE, heralds))
+    bases, total = DRAWN_FROM[choice], len(heralds)
+    parts = (first, second, 256 - first - second)[: len(bases)] if len(bases) == 3 else (first, 256 - first)
+    for basis, part in zip(bases, parts if first or second else (256 / len(bases),) * len(bases), strict=True):
+        chance = part / 256
+        assert abs(drawn[basis] - chance * total) <= 4.0 * (chance * (1.0 - chance) * total) ** 0.5 + 1e-9
+    assert {each.basis for each in outcomes(net, REPEATER, heralds)} == {Basis.Z}
+
+
+@pytest.mark.parametrize(("choice", "first", "second"), [
+    (BasisChoice.NONE, 1, 0), (BasisChoice.XZ, 100, 1), (BasisChoice.XYZ, 200, 57),
+])  # fmt: skip
+def test_chances_that_are_no_distribution_are_refused(choice, first, second):
+    [(_, refused)] = attempt(Network(configuration(model=PHI)), ALICE, choice=choice, chances=(first, second))
+    assert refused.status == Status.UNSUPPORTED
 
 
 def test_measured_attempts_occupy_one_memory_until_the_window_is_over_and_fill_none():

@@ -9,7 +9,7 @@ from qstack.proto.epr.acting import Acting, Step
 from qstack.proto.epr.admission import Admission
 from qstack.proto.epr.ledger import Ledger
 from qstack.proto.epr.qubits import HeldQubit, Qubits
-from qstack.proto.epr.request import EprRequest, Failure
+from qstack.proto.epr.request import EprRequest, Failure, reading_of
 from qstack.proto.epr.socket import EprSocket, Surroundings
 from qstack.proto.epr.states import RequestEvent, SocketEvent
 from qstack.proto.epr.telling import Telling
@@ -98,6 +98,9 @@ class Asking:
         for half in (message.local, message.remote):
             if half.choice not in tuple(BasisChoice):
                 raise LocalMisuse(f"choice {half.choice} of bases: there are 0 (none), 1 (XZ), 2 (XYZ) and 3 (CHSH)")
+            if not reading_of(half).is_possible:
+                chances = f"chances {half.first}/256 and {half.second}/256"
+                raise LocalMisuse(f"{chances}: name one a basis but for the last of the choice, at most 1 in all")
         if not message.request or message.request in socket.requests:
             raise LocalMisuse(f"request {message.request}: take one above 0 that no live request of the socket has")
         ledger = self._ledger

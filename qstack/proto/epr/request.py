@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qstack.base.errors import ErrorCode
-from qstack.base.pairs import BasisChoice, PairKind, Rotation
+from qstack.base.pairs import BasisChoice, PairKind, Reading, Rotation
 from qstack.base.services import CancelCreate, CreatePairs, PairOk
 from qstack.base.time import Instant
 from qstack.base.units import fidelity_from_wire
@@ -15,7 +15,7 @@ from qstack.wire.control import CreateEpr, EprDone, EprFailed, EprQueued, Half
 if TYPE_CHECKING:
     from qstack.proto.epr.socket import EprSocket
 
-__all__ = ["EprRequest", "Failure"]
+__all__ = ["EprRequest", "Failure", "reading_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class EprRequest:
         socket.around.effects.append(CreatePairs(
             socket.remote, socket.purpose, self.create_id, self.kind, 1 if self.is_sequential else asked.number,
             fidelity_from_wire(asked.min_fidelity), asked.priority, self.deadline_ns, bool(asked.atomic),
-            bool(asked.consecutive), _half(asked.local), _half(asked.remote),
+            bool(asked.consecutive), reading_of(asked.local), reading_of(asked.remote),
         ))  # fmt: skip
 
     def _act_tell_queued(self) -> None:
@@ -119,5 +119,6 @@ class EprRequest:
         self.socket.tell(EprFailed(request=self.asked.request, reason=failure.reason, text=failure.text))
 
 
-def _half(half: Half) -> tuple[BasisChoice, Rotation]:
-    return BasisChoice(half.choice), Rotation(half.x1, half.y, half.x2)
+def reading_of(half: Half) -> Reading:
+    """How an application wants one half measured. Raises ValueError for a choice that there is not."""
+    return Reading(BasisChoice(half.choice), Rotation(half.x1, half.y, half.x2), half.first, half.second)

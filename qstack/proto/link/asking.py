@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from qstack.base.errors import ErrorCode, PeerViolation
 from qstack.base.ids import Label, PurposeId, Qna
-from qstack.base.pairs import BasisChoice, PairKind
+from qstack.base.pairs import BasisChoice, PairKind, Reading
 from qstack.base.services import CreatePairs, RequestPairs
 from qstack.base.time import DomainTime
 from qstack.base.units import fidelity_to_wire
@@ -78,14 +78,14 @@ class Asking:
             return ErrorCode.POLICY
         if not self._has_room() or not self._around.has_device:
             return ErrorCode.NO_RESOURCES
-        (choice, here), (choice_there, there) = asked.local, asked.remote
+        if not (asked.local.is_possible and asked.remote.is_possible):
+            return ErrorCode.POLICY
         create = CreateRequest(
             create_id=asked.create_id, link=self._configuration.link, kind=asked.kind, atomic=int(asked.atomic),
             consecutive=int(asked.consecutive), priority=min(0xFF, max(0, asked.priority)), purpose=asked.purpose,
             number=asked.number, min_fidelity=fidelity_to_wire(asked.min_fidelity),
             deadline=self._around.timescale().domain(asked.deadline_ns), room=self._room(),
-            local=HalfReading(choice=choice, x1=here.x1, y=here.y, x2=here.x2),
-            remote=HalfReading(choice=choice_there, x1=there.x1, y=there.y, x2=there.x2),
+            local=_told(asked.local), remote=_told(asked.remote),
             stations=self._configuration.stations,
         )  # fmt: skip
         reason = self._unattainable(create)
@@ -361,10 +361,17 @@ class Asking:
             self._windows.drop_request(request)
 
 
+def _told(reading: Reading) -> HalfReading:
+    turned = reading.rotation
+    return HalfReading(choice=reading.choice, x1=turned.x1, y=turned.y, x2=turned.x2, first=reading.first,
+                       second=reading.second)  # fmt: skip
+
+
 def _is_known(create: CreateRequest) -> bool:
     """Whether this version knows what is to be done with the pairs."""
-    kinds, choices = set(PairKind), set(BasisChoice)
-    return create.kind in kinds and {create.local.choice, create.remote.choice} <= choices
+    halves = (create.local, create.remote)
+    known = create.kind in set(PairKind) and {half.choice for half in halves} <= set(BasisChoice)
+    return known and all(half.reading.is_possible for half in halves)
 
 
 def _suits_its_user(create: CreateRequest) -> bool:

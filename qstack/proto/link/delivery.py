@@ -14,7 +14,7 @@ from typing import Protocol as Interface
 
 from qstack.base.bell import Basis, BellIndex, Gate
 from qstack.base.ids import Cycle, QubitId
-from qstack.base.pairs import BasisChoice, PairKind, Rotation, basis_before
+from qstack.base.pairs import PairKind, Rotation, basis_before
 from qstack.base.time import DomainTime
 from qstack.proto.link.estimation import EstimationUnit
 from qstack.proto.link.handling import moved
@@ -47,12 +47,6 @@ from qstack.wire.value import Message
 
 __all__ = ["Delivery"]
 
-_DRAWN_FROM = {
-    BasisChoice.NONE: (Basis.Z,),
-    BasisChoice.XZ: (Basis.X, Basis.Z),
-    BasisChoice.XYZ: (Basis.X, Basis.Y, Basis.Z),
-    BasisChoice.CHSH: (Basis.Z_PLUS_X, Basis.Z_MINUS_X),
-}
 _ANGLE_SHIFT = 16  # from parts of 2^16 of a full turn to parts of 2^32
 
 
@@ -262,9 +256,8 @@ class Delivery:
         self._void(unready.first_cycle)
 
     def _draw(self, reading: HalfReading, half: Half) -> Basis:
-        bases = _DRAWN_FROM[BasisChoice(reading.choice)]
         event = b"basis" + self._configuration.link.to_bytes(4, "big") + half.created.to_bytes(8, "big")
-        return bases[int(self._around.chance.uniform(event + half.sequence.to_bytes(4, "big")) * len(bases))]
+        return reading.reading.basis(self._around.chance.uniform(event + half.sequence.to_bytes(4, "big")))
 
     def _outcome(self, sequence: int, status: int, bit: int, basis: Basis) -> None:
         unready = self._unready.pop(sequence, None)

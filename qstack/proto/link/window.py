@@ -289,7 +289,7 @@ class Windows:
         if measures:
             how = request.create.local if request.mine else request.create.remote
             reading = {"kind": PairKind.MEASURE, "choice": how.choice, "x1": how.x1, "y": how.y, "x2": how.x2,
-                       "most": window.most}  # fmt: skip
+                       "first": how.first, "second": how.second, "most": window.most}  # fmt: skip
         window.call = self.around.call(
             Attempt, ("attempt", link, window.first_cycle), link=link, first_cycle=window.first_cycle,
             cycles=window.cycles, bright=window.bright, qubits=window.qubits, **reading,

@@ -8,7 +8,7 @@ import pytest
 from qstack.base.bell import FLIP, Basis, Gate
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import PurposeId, Qna
-from qstack.base.pairs import NO_ROTATION, BasisChoice, PairKind, Rotation
+from qstack.base.pairs import BasisChoice, PairKind, Reading, Rotation
 from qstack.base.services import (
     CancelCreate,
     CreateAccepted,
@@ -95,7 +95,7 @@ def test_kept_pairs_are_told_alike_at_both_ends(asker: Qna, probability: float) 
 def test_measured_pairs_agree_where_their_bases_do_and_leave_no_memory_filled(choice: BasisChoice) -> None:
     fabric = Fabric([LOW, HIGH], stations=[THIRD], probability=0.02, memories=2)
     listen(fabric)
-    reading = (choice, NO_ROTATION)
+    reading = Reading(choice)
     create(fabric, 200, HIGH, kind=PairKind.MEASURE, local=reading, remote=reading)
     fabric.run(5, both_done(fabric))
     low, high = oks(fabric, LOW), oks(fabric, HIGH)
@@ -111,7 +111,7 @@ def test_measured_pairs_agree_where_their_bases_do_and_leave_no_memory_filled(ch
 def test_prepared_state_is_measured_by_the_asker_and_stays_at_the_other_end() -> None:
     fabric = Fabric([LOW, HIGH], stations=[THIRD], probability=0.05)
     listen(fabric)
-    create(fabric, 4, HIGH, kind=PairKind.PREPARE, local=(BasisChoice.CHSH, Rotation(1, 0, 0x8000)))
+    create(fabric, 4, HIGH, kind=PairKind.PREPARE, local=Reading(BasisChoice.CHSH, Rotation(1, 0, 0x8000)))
     fabric.run(4, both_done(fabric))
     asker, other = oks(fabric, HIGH), oks(fabric, LOW)
     assert [ok.sequence for ok in asker] == [ok.sequence for ok in other] and len(asker) == 4
@@ -127,7 +127,7 @@ def test_state_that_the_device_did_not_turn_as_asked_is_told_to_nobody_and_revok
     fabric = Fabric([LOW, HIGH], stations=[THIRD])
     listen(fabric)
     fabric.gate_status = Status.UNSUPPORTED
-    create(fabric, 2, LOW, kind=PairKind.PREPARE, seconds=0.5, local=(BasisChoice.NONE, Rotation(1, 0, 0)))
+    create(fabric, 2, LOW, kind=PairKind.PREPARE, seconds=0.5, local=Reading(rotation=Rotation(1, 0, 0)))
     fabric.run(1)
     assert fabric.gates and not oks(fabric, LOW) and failures(fabric, LOW) == [(1, True, ErrorCode.TIMEOUT)]
     revoked = {sequence for each in fabric.places[HIGH].of(PairsRevoked) for sequence in each.sequences}
@@ -140,8 +140,8 @@ def test_how_the_asker_reads_its_qubits_is_told_to_nobody(kind: PairKind) -> Non
     """What was prepared at the other end is the asker's secret; nobody on the way learns either end's bases."""
     fabric = Fabric([LOW, HIGH], stations=[THIRD])
     listen(fabric)
-    create(fabric, 2, HIGH, kind=kind, local=(BasisChoice.NONE, Rotation(1, 2, 3)),
-           remote=(BasisChoice.NONE, Rotation(4, 5, 6)))  # fmt: skip
+    create(fabric, 2, HIGH, kind=kind, local=Reading(rotation=Rotation(1, 2, 3)),
+           remote=Reading(rotation=Rotation(4, 5, 6)))  # fmt: skip
     fabric.run(4, both_done(fabric))
     [sent] = [message for _, _, message in fabric.sent if isinstance(message, CreateRequest)]
     assert sent.local == HalfReading() and sent.CONFIDENTIAL
