@@ -60,10 +60,10 @@ class ExchangeParameters:
     """Timeouts and bounds. Both parties must agree on none of them, but `reorder_limit` should be the same."""
 
     initial_rto_ns: int = 50 * MILLISECOND_NS
-    minimum_rto_ns: int = 20 * MILLISECOND_NS
+    minimum_rto_ns: int = 3 * MILLISECOND_NS
     maximum_rto_ns: int = 2 * SECOND_NS
-    attempts: int = 10
-    ack_delay_ns: int = 5 * MILLISECOND_NS
+    attempts: int = 13
+    ack_delay_ns: int = 1 * MILLISECOND_NS
     send_limit: int = 256  # messages unacknowledged, those not yet sent included
     reorder_limit: int = 64  # numbers ahead of the next in order that are kept
     burst: int = 8  # oldest messages that are sent again together

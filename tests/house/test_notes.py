@@ -95,7 +95,7 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("header", "keeps what is at most # numbers ahead", E.reorder_limit),
     ("header", "retransmission timeout: # before the first measurement", E.initial_rto_ns),
     ("header", "after RFC 6298, at least #, at most", E.minimum_rto_ns),
-    ("header", "at least 20 ms, at most #, doubled", E.maximum_rto_ns),
+    ("header", "at least 3 ms, at most #, doubled", E.maximum_rto_ns),
     ("header", "those that are overdue the oldest #.", E.burst),
     ("header", "After # times in vain", E.attempts),
     ("header", "or when # messages wait, the flow has failed", E.send_limit),

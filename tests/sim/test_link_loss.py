@@ -1,6 +1,12 @@
-"""Lost control messages and what a link delivers, on real nodes and a real twin (LINK-5.2-3, LINK-4.7-9)."""
+"""Lost control messages and what a link delivers, on real nodes and a real twin (LINK-5.2-3, LINK-4.7-9).
+
+Equal seeds: the twin draws by cycle, so a window brings the same with and without loss, and what differs is what loss
+has cost.
+"""
 
 from typing import Any
+
+import pytest
 
 from qstack.base.ids import PurposeId, Qna, QubitId
 from qstack.base.pairs import PairKind
@@ -13,8 +19,11 @@ from qstack.testing.topology import TopologyLink, chain
 from qstack.testing.weather import CALM, WeatherReport
 
 PURPOSE = PurposeId(3)
-SECONDS = 10
 PROBABILITY = 2e-3  # as of a single-click link with alpha 0.1 and one photon in a hundred seen
+CYCLES_HZ = 1e5
+LOSSY = WeatherReport(loss=0.1)
+MEMORIES = (1, 2, 4, 8, 32)
+PROBABILITIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 class User:
@@ -56,9 +65,9 @@ class User:
         self.simulation._settle(self.place)
 
 
-def delivered(weather: WeatherReport) -> int:
-    """Pairs that both ends were told of in `SECONDS`, all of them alike."""
-    link = TopologyLink(("", ""), "", memories=32, success_probability=PROBABILITY)
+def delivered(memories: int, probability: float, seconds: int, weather: WeatherReport) -> int:
+    """Pairs that both ends were told of in `seconds`, all of them alike."""
+    link = TopologyLink(("", ""), "", memories=memories, success_probability=probability)
     topology = chain((2,), station="third", link=link, static=True)
     simulation = topology.simulate(b"loss")
     simulation.boot_all()
@@ -74,7 +83,7 @@ def delivered(weather: WeatherReport) -> int:
     simulation.weather.report = weather
     deadline = Instant(simulation.places[ends[1]].local(simulation.now_ns) + 86_400 * SECOND_NS)
     users[ends[1]].act(CreatePairs(ends[0], PURPOSE, 1, PairKind.KEEP, 1 << 20, 0.0, 0, deadline))
-    simulation.run_for(SECONDS * SECOND_NS)
+    simulation.run_for(seconds * SECOND_NS)
     low, high = (users[own].seen for own in ends)
     both = low.keys() & high.keys()
     assert all(low[number] == high[number] for number in both)
@@ -83,7 +92,29 @@ def delivered(weather: WeatherReport) -> int:
     return len(both)
 
 
-def test_a_tenth_of_the_datagrams_lost_costs_less_than_a_twentieth_of_the_pairs() -> None:
-    whole, lossy = delivered(CALM), delivered(WeatherReport(loss=0.1))
-    assert whole > 0.9 * SECONDS * PROBABILITY * 1e5, "the link attempts without a break"
+def compare(memories: int, probability: float, seconds: int) -> int:
+    """A tenth of the datagrams lost costs less than a twentieth of the pairs. Gives how many there are without loss."""
+    whole, lossy = (delivered(memories, probability, seconds, weather) for weather in (CALM, LOSSY))
+    assert whole > 200, "too few to tell a twentieth"
     assert abs(whole - lossy) < 0.05 * whole, (whole, lossy)
+    return whole
+
+
+def test_the_link_attempts_without_a_break_and_loss_costs_next_to_nothing() -> None:
+    assert compare(32, PROBABILITY, 10) > 0.9 * 10 * PROBABILITY * CYCLES_HZ
+
+
+@pytest.mark.parametrize(("memories", "probability"), [(1, 1e-3), (1, 1e-2), (1, 1.0), (2, 1e-1), (8, 1e-2), (8, 1.0)])
+def test_with_few_memories_too_a_tenth_of_the_datagrams_lost_costs_less_than_a_twentieth_of_the_pairs(
+    memories: int, probability: float
+) -> None:
+    compare(memories, probability, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("probability", PROBABILITIES)
+@pytest.mark.parametrize("memories", MEMORIES)
+def test_with_any_memories_and_any_success_a_tenth_of_the_datagrams_lost_costs_less_than_a_twentieth_of_the_pairs(
+    memories: int, probability: float
+) -> None:
+    compare(memories, probability, 90 if probability < 1e-3 else 30 if memories < 32 else 10)

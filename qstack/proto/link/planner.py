@@ -125,8 +125,8 @@ class Planner:
             if laid:
                 self._slot = slot + 1
                 left -= laid
-        if self._slot == slots.start:
-            self._slot = slots.stop  # nothing fits; later it may
+        if self._slot == slots.start and drafts:
+            self._slot = slots.stop  # nothing fits; later it may. Where memories lack, these slots wait for them
         for plan, request in sorted(
             ((plan, draft.request) for draft in drafts for plan in draft.plans), key=lambda each: each[0].first_cycle
         ):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -136,6 +137,21 @@ def test_more_pairs_than_memories_come_as_memories_become_free() -> None:
     fabric.run(0.5)
     assert len(pairs(fabric, LOW)) == len(pairs(fabric, HIGH)) == 6
     assert_same_pairs(fabric)
+
+
+def test_slots_that_nobody_had_memories_for_when_they_were_planned_are_not_lost() -> None:
+    """One memory, held over two of three beginnings of slots, and so at some instants of planning."""
+    fabric = Fabric([LOW, HIGH], stations=[THIRD], memories=1)
+    reserve(fabric, memories=1)
+    request(fabric, 1_000)
+    for told in range(1, 51):
+        fabric.run(0.1, both_have(fabric, told))
+        fabric.run(0.022)
+        for own in (LOW, HIGH):
+            give_back(fabric, own, pairs(fabric, own)[-1:])
+    assert len(pairs(fabric, LOW)) == 50
+    instants = [pair.created for pair in pairs(fabric, LOW)]
+    assert max(later - earlier for earlier, later in pairwise(instants)) <= 30_000_000, "three slots"
 
 
 def test_idle_link_sends_nothing() -> None:
