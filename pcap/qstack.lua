@@ -1196,6 +1196,13 @@ structures["qstack.epr PairsGivenUp"] = {
         "what is void [EPR-4.3-1]"),
     tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
 }
+structures["qstack.epr DataTaken"] = {
+    number("qstack.epr.purpose", "Purpose", 2, "of the socket, 1..65535 [EPR-4.1-1]"),
+    number("qstack.epr.life", "Life", 4, "sender's number of its socket [EPR-4.1-2]"),
+    number("qstack.epr.known", "Known", 4, "receiver's number of its socket [DATA-7.1-3]"),
+    number("qstack.epr.taken", "Taken", 8, "messages of this connection [DATA-7.1-3]"),
+    tlvs("qstack.epr.options", "Options", 0, {}, "optional parts"),
+}
 local datagram_header = structures["qstack Header"]
 local end_header = structures["qstack.end EndHeader"]
 local protocols = {
@@ -1273,6 +1280,7 @@ local protocols = {
         [1] = { name = "SocketOpen", entries = structures["qstack.epr SocketOpen"] },
         [2] = { name = "SocketClose", entries = structures["qstack.epr SocketClose"] },
         [3] = { name = "PairsGivenUp", entries = structures["qstack.epr PairsGivenUp"] },
+        [4] = { name = "DataTaken", entries = structures["qstack.epr DataTaken"] },
     }),
 }
 

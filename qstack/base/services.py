@@ -374,6 +374,8 @@ class UnlistenData:
 class SendData:
     """application -> link: a message for `neighbour`, at most 65,535 octets. `number` is the sender's own.
 
+    The first `head` octets are counted in neither of DataSent's numbers.
+
     Messages of one purpose arrive whole and in order. Answered by `DataSent` or `DataFailed`.
     """
 
@@ -381,15 +383,19 @@ class SendData:
     purpose: PurposeId
     number: int
     octets: bytes
+    head: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DataSent:
-    """link -> application: the other end's application has the message."""
+    """link -> application: the other end's application has the message; `dense` octets of it came in qubits, `plain`
+    otherwise."""
 
     neighbour: Qna
     purpose: PurposeId
     number: int
+    dense: int
+    plain: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ _EXAMPLES = {
     "qstackctl epr recv": (
         "qstackctl epr recv 64512.1 7 --number 10 --basis X", "qstackctl epr recv 64512.1 7 --number 1000 --directly",
     ),
+    "qstackctl data": (
+        "qstackctl data send 64512.2 9 hello", "qstackctl --socket build/lab/bob.sock data recv 64512.1 9",
+    ),
+    "qstackctl data send": ("qstackctl data send 64512.2 9 hello", "qstackctl data send 64512.2 9 'two words' --json"),
+    "qstackctl data recv": ("qstackctl data recv 64512.1 9 --timeout 600", "qstackctl data recv 64512.1 9 --json"),
     "qstackctl pki init": ("qstackctl pki init --dir ca --as 64512 --urn urn:qkd:madqci",),
     "qstackctl pki issue": (
         "qstackctl pki issue 64512.1 --ca ca --out alice --urn urn:qkd:madqci:ccips",

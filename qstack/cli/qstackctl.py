@@ -12,6 +12,7 @@ from qstack.cli.examples import show_examples
 from qstack.cli.looks import LOOKS
 from qstack.cli.opening import add_unit, unit
 from qstack.cli.pairing import add_epr, epr
+from qstack.cli.sending import add_data, data
 from qstack.cli.truth import with_truth
 from qstack.cli.watching import change, ping, wait
 from qstack.cli.wireshark import add_wireshark, wireshark
@@ -74,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", help="end the daemon")
     add_unit(commands)
     add_epr(commands)
+    add_data(commands)
     add_pki(commands)
     add_wireshark(commands)
     _allow_behind(commands)
@@ -121,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return unit(path, options)
             case "epr":
                 return epr(path, options)
+            case "data":
+                return data(path, options)
             case "pki":
                 return pki(options)
             case "wireshark":

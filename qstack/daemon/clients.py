@@ -9,7 +9,7 @@ from qstack.base.errors import PeerViolation, WireError
 from qstack.daemon.driver import Driver
 from qstack.io.clock import now_ns
 from qstack.io.frames import Connection
-from qstack.wire.control import ClaimEndpoint, OpenEprSocket
+from qstack.wire.control import ClaimEndpoint, OpenDataSocket, OpenEprSocket
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import Message, decode_message_untrusted
 
@@ -73,7 +73,7 @@ class Clients:
             except (WireError, PeerViolation):
                 self._driver.node.counters.add("clients.malformed")
                 return
-            if isinstance(message, ClaimEndpoint | OpenEprSocket):
+            if isinstance(message, ClaimEndpoint | OpenDataSocket | OpenEprSocket):
                 await trio.lowlevel.checkpoint()  # the end of an earlier connection that has arrived is read first
             self._driver.node.request(message, client, user, now_ns())
             self._driver.settle()

@@ -23,6 +23,7 @@ from qstack.config.place import default_socket
 from qstack.io.framing import connect_blocking
 from qstack.sockets import epr_verbs, verbs
 from qstack.sockets.client import ClientCore, UnitView
+from qstack.sockets.data_blocking import DataSocket
 from qstack.sockets.epr_blocking import EprSocket
 from qstack.sockets.epr_values import read_remote
 from qstack.sockets.errors import ConnectionLost
@@ -78,6 +79,11 @@ class Node:
         """Hold a purpose (1..65535) towards the node at the other end of a link. Raises `SocketRefused`."""
         verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose)
         return EprSocket(self, self.do(verb, timeout))
+
+    def open_data_socket(self, remote: Qna | str, purpose: int, timeout: float | None = _ANSWER_S) -> DataSocket:
+        """Hold a purpose (1..65535) towards the node at the other end of a link, for octets. Raises `SocketRefused`."""
+        verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose, data=True)
+        return DataSocket(self, self.do(verb, timeout))
 
     def do(self, verb: verbs.Verb[T], timeout: float | None) -> T:
         """Run a verb. Out of time, it is given up, and the daemon is told of that."""

@@ -35,6 +35,8 @@ from qstack.wire.control import (
     QubitsMeasured,
     Refused,
     ReleasePairs,
+    SocketDataFailed,
+    SocketDataSent,
     UnitStarted,
 )  # fmt: skip
 from qstack.wire.protocols import Protocol
@@ -48,7 +50,10 @@ MAXIMUM_MEASURED = 1_024  # pairs in one MeasurePairs
 _MAXIMUM_RELEASED = 2_048
 _MAXIMUM_TIMEOUT_MS = (1 << 32) - 1
 
-Answer = Accepted | Refused | UnitStarted | PairsMeasured | EprSocketOpened | QubitsActed | QubitsMeasured
+Answer = (
+    Accepted | Refused | UnitStarted | PairsMeasured | EprSocketOpened | QubitsActed | QubitsMeasured | SocketDataSent |
+    SocketDataFailed
+)  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -185,7 +190,8 @@ class ClientCore:
                 self._start(message)
             case Refused() if self.epr.refused(message):
                 pass  # it was a request for pairs, which knows now that it is over
-            case Accepted() | Refused() | PairsMeasured() | QubitsActed() | QubitsMeasured():
+            case (Accepted() | Refused() | PairsMeasured() | QubitsActed() | QubitsMeasured() | SocketDataSent() |
+                  SocketDataFailed()):  # fmt: skip
                 if isinstance(message, Accepted):
                     self.node = message.node
                 self._keep(message.request, message)

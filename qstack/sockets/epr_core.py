@@ -36,6 +36,7 @@ from qstack.wire.control import (
     EprSocketOpened,
     FreeQubits,
     MeasureQubits,
+    OpenDataSocket,
     OpenEprSocket,
     QubitBasis,
     QubitGate,
@@ -43,6 +44,11 @@ from qstack.wire.control import (
     QubitsMeasured,
     QubitsRevoked,
     Refused,
+    SendSocketData,
+    SocketDataArrived,
+    SocketDataFailed,
+    SocketDataSent,
+    TakeSocketData,
 )
 from qstack.wire.value import Message
 
@@ -50,10 +56,10 @@ __all__ = ["EPR_ANSWERS", "EPR_TOLD", "EprCore", "GateAsked", "QubitState", "Qub
 
 _MAXIMUM_FREED = 2_048
 
-EPR_ANSWERS = (EprSocketOpened, QubitsActed, QubitsMeasured)
+EPR_ANSWERS = (EprSocketOpened, QubitsActed, QubitsMeasured, SocketDataFailed, SocketDataSent)
 """Messages that answer a request, by its number."""
 EPR_TOLD = (EprConnected, EprDisconnected, EprDone, EprFailed, EprIncomplete, EprOutcomes, EprPairs, EprQueued,
-            QubitsRevoked)  # fmt: skip
+            QubitsRevoked, SocketDataArrived)  # fmt: skip
 """Messages that nobody asked for at that moment."""
 
 
@@ -99,7 +105,8 @@ class SocketView:
 
     `connection`: the present one, 0 for none; `last`, `ended`: the newest one, and the newest that is over.
     `incoming`: halves that the other end asked for, by kind, not taken yet; `incomplete`: its requests that brought
-    some of their pairs and will bring no more.
+    some of their pairs and will bring no more. Of a data socket: `messages` with their connections, not taken yet, and
+    the newest connection of whose end the application has `heard`.
     """
 
     handle: int
@@ -111,6 +118,8 @@ class SocketView:
     ended: int = 0
     incoming: dict[PairKind, deque[Half]] = field(default_factory=lambda: {kind: deque() for kind in PairKind})
     incomplete: deque[ErrorCode] = field(default_factory=deque)
+    messages: deque[tuple[int, bytes]] = field(default_factory=deque)
+    heard: int = 0
     closed: bool = False
 
 
@@ -137,12 +146,26 @@ class EprCore:
 
     # --- requests ------------------------------------------------------------------------------------------------
 
-    def open(self, remote: Qna, purpose: PurposeId) -> int:
-        """Ask for a socket. Gives the request's number."""
+    def open(self, remote: Qna, purpose: PurposeId, *, data: bool = False) -> int:
+        """Ask for a socket, for pairs or for data. Gives the request's number."""
         number = self._number()
         self._asked[number] = (remote, purpose)
-        self._send(OpenEprSocket(request=number, remote=remote, purpose=purpose))
+        asked = OpenDataSocket if data else OpenEprSocket
+        self._send(asked(request=number, remote=remote, purpose=purpose))
         return number
+
+    def send_data(self, socket: SocketView, data: bytes) -> int:
+        """A message for the application at the other end. Gives the request's number."""
+        number = self._number()
+        asked = SendSocketData(request=number, socket=socket.handle, connection=socket.connection, data=data)
+        self._send(asked)
+        return number
+
+    def take_data(self, socket: SocketView) -> bytes:
+        """The oldest message that has come."""
+        connection, data = socket.messages.popleft()
+        self._send(TakeSocketData(socket=socket.handle, connection=connection))
+        return data
 
     def socket(self, opened: EprSocketOpened) -> SocketView:
         """The socket that an answer has opened."""
@@ -241,6 +264,8 @@ class EprCore:
                 socket.connection = socket.last = message.connection
             case EprDisconnected() if (socket := self._sockets.get(message.socket)) is not None:
                 socket.connection, socket.ended = 0, message.connection
+            case SocketDataArrived() if (socket := self._sockets.get(message.socket)) is not None:
+                socket.messages.append((message.connection, message.data))
             case EprPairs() | EprOutcomes():
                 self._take_halves(message)
             case EprIncomplete() if (socket := self._sockets.get(message.socket)) is not None:

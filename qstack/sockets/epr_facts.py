@@ -17,14 +17,14 @@ Q = TypeVar("Q", bound="QubitFacts")
 
 
 class SocketFacts:
-    """An EPR socket."""
+    """A socket of a purpose."""
 
     def __init__(self, view: SocketView) -> None:
         self.view = view
 
     def __repr__(self) -> str:
         there = f"connection {self.view.connection}" if self.view.connection else "nobody there"
-        return f"<EprSocket {self.purpose} with {format_qna(self.remote)}, {there}>"
+        return f"<{type(self).__name__} {self.purpose} with {format_qna(self.remote)}, {there}>"
 
     @property
     def local(self) -> Qna:

@@ -13,17 +13,17 @@ from qstack.sockets.errors import EprRequestFailed, QubitLost, RemoteClosed, Req
 from qstack.sockets.verbs import Verb, answer
 from qstack.wire.control import MAXIMUM_ACTS, EprSocketOpened, Fate, QubitsActed, QubitsMeasured
 
-__all__ = ["abandon", "act", "close_socket", "connected", "create", "create_all", "free", "measure_qubits",
-           "next_created", "next_received", "open_socket", "receive_all"]  # fmt: skip
+__all__ = ["abandon", "act", "check_open", "close_socket", "connected", "create", "create_all", "free",
+           "measure_qubits", "next_created", "next_received", "open_socket", "receive_all"]  # fmt: skip
 
 _MAXIMUM_PURPOSE = (1 << 16) - 1
 
 
-def open_socket(core: ClientCore, remote: Qna, purpose: int) -> Verb[SocketView]:
-    """Hold a purpose. Raises `SocketRefused`."""
+def open_socket(core: ClientCore, remote: Qna, purpose: int, *, data: bool = False) -> Verb[SocketView]:
+    """Hold a purpose, for pairs or for data. Raises `SocketRefused`."""
     if not 1 <= purpose <= _MAXIMUM_PURPOSE:
         raise LocalMisuse(f"purpose {purpose}: there are 1 to {_MAXIMUM_PURPOSE}")
-    opened = yield from answer(core, core.epr.open(remote, PurposeId(purpose)), SocketRefused)
+    opened = yield from answer(core, core.epr.open(remote, PurposeId(purpose), data=data), SocketRefused)
     assert isinstance(opened, EprSocketOpened)
     return core.epr.socket(opened)
 
@@ -34,14 +34,14 @@ def connected(core: ClientCore, socket: SocketView) -> Verb[int]:
     One that came, sent pairs and has gone again counts for as long as these are not taken.
     """
     while not socket.connection and not any(socket.incoming.values()):
-        _check(core, socket)
+        check_open(core, socket)
         yield
     return socket.last
 
 
 def create(core: ClientCore, socket: SocketView, wanted: CreateTerms) -> Verb[RequestView]:
     """Ask for pairs, of which `next_created` gives one after the other."""
-    _check(core, socket)
+    check_open(core, socket)
     yield from ()
     return core.epr.create(socket, wanted)
 
@@ -90,7 +90,7 @@ def receive_all(core: ClientCore, socket: SocketView, kind: PairKind, number: in
 def next_received(core: ClientCore, socket: SocketView, kind: PairKind, before: QubitView | None) -> Verb[Half]:
     """The next pair that the other end asks for; with `before` not until that qubit is measured, freed or revoked."""
     while before is not None and before.state is QubitState.HELD:
-        _check(core, socket)
+        check_open(core, socket)
         yield
     [received] = yield from receive_all(core, socket, kind, 1)
     return received
@@ -177,7 +177,8 @@ def check_held(qubit: QubitView) -> None:
         raise LocalMisuse(f"qubit of pair {qubit.told.sequence} was {qubit.state.value} already")
 
 
-def _check(core: ClientCore, socket: SocketView) -> None:
+def check_open(core: ClientCore, socket: SocketView) -> None:
+    """Raise `LocalMisuse` when the socket was closed here, `ConnectionLost`."""
     if socket.closed:
         raise LocalMisuse("this socket was closed here")
     core.check()
@@ -186,11 +187,11 @@ def _check(core: ClientCore, socket: SocketView) -> None:
 def _check_request(core: ClientCore, request: RequestView) -> None:
     if request.failed is not None:
         raise request.failed.holding(request.halves)
-    _check(core, request.socket)
+    check_open(core, request.socket)
 
 
 def _check_remote(core: ClientCore, socket: SocketView, meant: int) -> None:
-    _check(core, socket)
+    check_open(core, socket)
     if socket.incomplete:
         raise EprRequestFailed(socket.incomplete.popleft(), "a request of the other end brought only some of its pairs")
     if socket.ended >= meant:

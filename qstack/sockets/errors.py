@@ -10,7 +10,7 @@ from typing import Any, Self
 from qstack.base.errors import ErrorCode, LocalMisuse, QstackError
 from qstack.base.ids import Qna, format_qna
 
-__all__ = ["ConnectionLost", "EndpointRefused", "EprRequestFailed", "PairLost", "QubitLost", "RemoteClosed",
+__all__ = ["ConnectionLost", "DataLost", "EndpointRefused", "EprRequestFailed", "PairLost", "QubitLost", "RemoteClosed",
            "RequestRefused", "SocketRefused", "UnitFailed", "UnitRefused"]  # fmt: skip
 
 _WHY = {
@@ -103,6 +103,25 @@ class QubitLost(QstackError):
     def __init__(self, text: str, reason: ErrorCode) -> None:
         super().__init__(f"{text} ({reason.name})")
         self.reason = reason
+
+
+_WHY_NO_DATA = {
+    ErrorCode.NO_ENDPOINT: "nobody takes data for this purpose at the other end",
+    ErrorCode.NO_RESOURCES: "too many messages wait for this link",
+    ErrorCode.SESSION_LOST: "the other node has gone; it may have the message",
+}
+
+
+class DataLost(QstackError):
+    """A message was not sent, as far as is known; the other application may have it all the same.
+
+    `reason`: why, as a code; `text`: for people.
+    """
+
+    def __init__(self, reason: ErrorCode, text: str) -> None:
+        super().__init__(f"{text or _WHY_NO_DATA.get(reason, 'not sent')} ({reason.name})")
+        self.reason = reason
+        self.text = text
 
 
 class ConnectionLost(QstackError):

@@ -21,6 +21,7 @@ from qstack.config.place import default_socket
 from qstack.io.framing import unreachable
 from qstack.sockets import epr_verbs, verbs
 from qstack.sockets.client import ClientCore, UnitView
+from qstack.sockets.data import DataSocket
 from qstack.sockets.epr import EprSocket
 from qstack.sockets.epr_values import read_remote
 from qstack.sockets.errors import ConnectionLost
@@ -100,6 +101,11 @@ class Node:
         """Hold a purpose (1..65535) towards the node at the other end of a link. Raises `SocketRefused`."""
         verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose)
         return EprSocket(self, await self.do(verb))
+
+    async def open_data_socket(self, remote: Qna | str, purpose: int) -> DataSocket:
+        """Hold a purpose (1..65535) towards the node at the other end of a link, for octets. Raises `SocketRefused`."""
+        verb = epr_verbs.open_socket(self.core, read_remote(remote), purpose, data=True)
+        return DataSocket(self, await self.do(verb))
 
     async def do(self, verb: verbs.Verb[T]) -> T:
         """Run a verb. Cancelled in mid-way, it is given up, and the daemon is told of that."""

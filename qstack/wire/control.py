@@ -34,17 +34,20 @@ from qstack.wire.unit import MAXIMUM_ENDPOINTS, UnitKind
 from qstack.wire.value import Message, Record
 
 __all__ = [
-    "MAXIMUM_ACTS", "MAXIMUM_FRAME", "MAXIMUM_PAIRS", "Accepted", "ActOnQubits", "CancelEpr", "ClaimEndpoint",
+    "MAXIMUM_ACTS", "MAXIMUM_FRAME", "MAXIMUM_PAIRS", "MAXIMUM_SOCKET_DATA", "Accepted", "ActOnQubits", "CancelEpr",
+    "ClaimEndpoint",
     "CloseEprSocket", "CloseUnit", "CreateEpr", "Delivered", "EprConnected", "EprDisconnected", "EprDone", "EprFailed",
     "EprIncomplete", "EprOutcome", "EprOutcomes", "EprPair", "EprPairs", "EprQueued", "EprSocketOpened", "Failed",
-    "Fate", "FreeQubits", "Half", "MeasurePairs", "MeasureQubits", "OpenEprSocket", "OpenUnit", "PairBasis",
-    "PairDelivered", "PairOutcome", "PairsMeasured", "QubitBasis", "QubitGate", "QubitOutcome", "QubitsActed",
-    "QubitsMeasured", "QubitsRevoked", "Refused", "ReleasePairs", "UnitStarted",
+    "Fate", "FreeQubits", "Half", "MeasurePairs", "MeasureQubits", "OpenDataSocket", "OpenEprSocket", "OpenUnit",
+    "PairBasis", "PairDelivered", "PairOutcome", "PairsMeasured", "QubitBasis", "QubitGate", "QubitOutcome",
+    "QubitsActed", "QubitsMeasured", "QubitsRevoked", "Refused", "ReleasePairs", "SendSocketData", "SocketDataArrived",
+    "SocketDataFailed", "SocketDataSent", "TakeSocketData", "UnitStarted",
 ]  # fmt: skip
 
 MAXIMUM_FRAME = 0x3FFF
 MAXIMUM_ACTS = 1_024  # EPR-7: gates or measurements of one message
 MAXIMUM_PAIRS = 512  # EPR-7: pairs of one message
+MAXIMUM_SOCKET_DATA = 16_000  # DATA-6: octets of one message of an application
 _UNIT = "daemon's handle of the unit"
 
 
@@ -105,7 +108,7 @@ class Accepted(Message, protocol=Protocol.CONTROL, code=16, answers=("ClaimEndpo
 class Refused(
     Message, protocol=Protocol.CONTROL, code=17, matched_by=("request",),
     answers=("ClaimEndpoint", "OpenUnit", "MeasurePairs", "OpenEprSocket", "CreateEpr", "ActOnQubits",
-             "MeasureQubits"),
+             "MeasureQubits", "OpenDataSocket", "SendSocketData"),
 ):  # fmt: skip
     """Not done, and why; nothing has changed."""
 
@@ -272,7 +275,9 @@ class FreeQubits(Message, protocol=Protocol.CONTROL, code=38):
 # ---- EPR sockets: what an application is told ----
 
 
-class EprSocketOpened(Message, protocol=Protocol.CONTROL, code=48, answers=("OpenEprSocket",), matched_by=("request",)):
+class EprSocketOpened(
+    Message, protocol=Protocol.CONTROL, code=48, answers=("OpenEprSocket", "OpenDataSocket"), matched_by=("request",)
+):
     """The purpose is held. What happens on the socket is told from now on."""
 
     request: int = u32("application's number", req="EPR-6.2-1")
@@ -404,3 +409,57 @@ class QubitsRevoked(Message, protocol=Protocol.CONTROL, code=59):
 
     reason: int = enum(8, ErrorCode, "why", req="EPR-6.2-11")
     qubits: tuple[int, ...] = items(16, u32(_QUBIT), "that are gone", maximum=2048, minimum=1, req="EPR-6.2-11")
+
+
+# ---- data sockets ----
+
+
+class OpenDataSocket(Message, protocol=Protocol.CONTROL, code=39):
+    """Hold a purpose towards a neighbour, to send and receive octets."""
+
+    request: int = u32("application's number", req="DATA-7.2-1")
+    remote: Qna = qna("node at the other end of a link", req="DATA-7.2-1")
+    purpose: PurposeId = u16("1..65535, the same at the other end", req="DATA-7.2-1")
+
+
+class SendSocketData(Message, protocol=Protocol.CONTROL, code=40):
+    """A message for the application at the other end."""
+
+    request: int = u32("application's number", req="DATA-7.2-2")
+    socket: int = u64(_SOCKET, req="DATA-7.2-2", form=Form.HEX)
+    connection: int = u32("whose application is meant", req="DATA-7.2-2")
+    data: bytes = prefixed(16, "the message", maximum=MAXIMUM_SOCKET_DATA, req="DATA-7.2-2")
+
+
+class TakeSocketData(Message, protocol=Protocol.CONTROL, code=41):
+    """Messages are taken: there is room for as many more."""
+
+    socket: int = u64(_SOCKET, req="DATA-7.2-3", form=Form.HEX)
+    connection: int = u32("whose they were", req="DATA-7.2-3")
+    number: int = u16("messages", req="DATA-7.2-3", default=1)
+
+
+class SocketDataSent(Message, protocol=Protocol.CONTROL, code=60, answers=("SendSocketData",), matched_by=("request",)):
+    """The node at the other end has the message, for its application."""
+
+    request: int = u32("application's number", req="DATA-7.2-4")
+    dense: int = u32("octets that went in qubits", req="DATA-7.2-4")
+    plain: int = u32("octets that went otherwise", req="DATA-7.2-4")
+
+
+class SocketDataFailed(
+    Message, protocol=Protocol.CONTROL, code=61, answers=("SendSocketData",), matched_by=("request",)
+):
+    """A message was given up; the application at the other end may or may not have it."""
+
+    request: int = u32("application's number", req="DATA-7.2-5")
+    reason: int = enum(8, ErrorCode, "why", req="DATA-7.2-5")
+    text: str = text(16, "for people", maximum=500, req="DATA-7.2-5", default="")
+
+
+class SocketDataArrived(Message, protocol=Protocol.CONTROL, code=62):
+    """A message of the application at the other end."""
+
+    socket: int = u64(_SOCKET, req="DATA-7.2-6", form=Form.HEX)
+    connection: int = u32("whose it is", req="DATA-7.2-6")
+    data: bytes = prefixed(16, "the message", maximum=MAXIMUM_SOCKET_DATA, req="DATA-7.2-6")

@@ -7,10 +7,11 @@ there before it.
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import PurposeId
 from qstack.wire.protocols import Protocol
-from qstack.wire.schema import boolean, enum, items, reserved, u16, u32
+from qstack.wire.schema import boolean, enum, items, reserved, u16, u32, u64
 from qstack.wire.value import Message, Record
 
-__all__ = ["MAXIMUM_FINISHED", "MAXIMUM_GIVEN_UP", "GivenUp", "PairsGivenUp", "SocketClose", "SocketOpen"]
+__all__ = ["MAXIMUM_FINISHED", "MAXIMUM_GIVEN_UP", "DataLives", "DataTaken", "GivenUp", "PairsGivenUp", "SocketClose",
+           "SocketOpen"]  # fmt: skip
 
 MAXIMUM_FINISHED = 64  # EPR-7
 MAXIMUM_GIVEN_UP = 64  # EPR-7
@@ -55,3 +56,19 @@ class PairsGivenUp(Message, protocol=Protocol.EPR, code=3, reliable=True):
     purpose: PurposeId = u16(_PURPOSE, req="EPR-4.1-1")
     pairs: tuple[GivenUp, ...] = items(8, GivenUp, "what is void", minimum=1, maximum=MAXIMUM_GIVEN_UP,
                                        req="EPR-4.3-1")  # fmt: skip
+
+
+class DataTaken(Message, protocol=Protocol.EPR, code=4, reliable=True):
+    """The sender's application has taken messages of a data socket: as many more may come."""
+
+    purpose: PurposeId = u16(_PURPOSE, req="EPR-4.1-1")
+    life: int = u32(_LIFE, req="EPR-4.1-2")
+    known: int = u32("receiver's number of its socket", req="DATA-7.1-3")
+    taken: int = u64("messages of this connection", req="DATA-7.1-3")
+
+
+class DataLives(Record):
+    """What stands before each message of a data socket: from which socket to which."""
+
+    life: int = u32(_LIFE, req="DATA-7.1-2")
+    known: int = u32("receiver's number of its socket", req="DATA-7.1-2")

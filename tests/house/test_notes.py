@@ -14,6 +14,7 @@ from qstack.machine.exchange import ExchangeParameters
 from qstack.proto.circuit import states as circuit
 from qstack.proto.circuit.params import MAXIMUM_PARKED, CircuitParameters
 from qstack.proto.epr import states as epr
+from qstack.proto.epr.data import AHEAD, WAITING
 from qstack.proto.epr.params import EprParameters
 from qstack.proto.header.params import HeaderParameters
 from qstack.proto.link import states as link
@@ -26,7 +27,7 @@ from qstack.proto.session.params import COOKIE_SECRET_NS, MAXIMUM_FLIGHT_OCTETS,
 from qstack.proto.unit import states as unit
 from qstack.proto.unit.params import MAXIMUM_ROUNDS, UnitParameters
 from qstack.twin.configuration import GRACE_NS, HORIZON_NS
-from qstack.wire.control import MAXIMUM_ACTS, MAXIMUM_PAIRS
+from qstack.wire.control import MAXIMUM_ACTS, MAXIMUM_PAIRS, MAXIMUM_SOCKET_DATA
 from qstack.wire.epr import MAXIMUM_FINISHED, MAXIMUM_GIVEN_UP
 from qstack.wire.header import BASE_DATAGRAM_OCTETS
 from qstack.wire.link import MAXIMUM_DATA, MAXIMUM_SAMPLES
@@ -78,6 +79,9 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("data", "of which nothing was heard for #.", L.dense_timeout_ns),
     ("data", "Octets in a plain block: #;", MAXIMUM_DATA),
     ("data", "in a message: #.", MAXIMUM_MESSAGE),
+    ("data", "of a data socket: #.", MAXIMUM_SOCKET_DATA),
+    ("data", "that are not answered: #;", WAITING),
+    ("data", "has not taken: #.", AHEAD),
     ("estimation", "An older sample counts less by 1/# with", F.tally.remembered_tests),
     ("estimation", "and to 1/e in #: drifts", F.tally.memory_ns),
     ("estimation", "begins at 1 with the weight of # samples", round(F.tally.prior_tests)),

@@ -11,7 +11,7 @@ import trio
 
 from qstack.base.ids import Qna
 from qstack.io.frames import Connection, serve_control
-from qstack.wire.control import OpenEprSocket
+from qstack.wire.control import OpenDataSocket, OpenEprSocket
 from qstack.wire.protocols import Protocol
 from qstack.wire.value import decode_message_untrusted
 from tests.proto.epr.ends import ALICE, BOB, Ends
@@ -43,7 +43,7 @@ class TwoNodes:
         try:
             while (frame := await connection.receive_frame()) is not None:
                 message = decode_message_untrusted(Protocol.CONTROL, frame)
-                if isinstance(message, OpenEprSocket):
+                if isinstance(message, OpenDataSocket | OpenEprSocket):
                     await trio.sleep(0.01)  # a connection that has ended is noticed first
                 self.ends.ask(node, client, message)
                 await self.tell()

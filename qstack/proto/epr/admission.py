@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from qstack.base.errors import ErrorCode, LocalMisuse, ResourceLimit
 from qstack.base.ids import PurposeId, Qna, format_qna
 from qstack.proto.epr.ledger import Ledger
-from qstack.wire.control import CreateEpr, OpenEprSocket
+from qstack.wire.control import CreateEpr, OpenDataSocket, OpenEprSocket
 
 __all__ = ["Admission", "PurposeRule"]
 
@@ -28,7 +28,7 @@ class Admission:
         self._ledger = ledger
         self._is_linked = is_linked
 
-    def check_opening(self, asked: OpenEprSocket, user: int) -> None:
+    def check_opening(self, asked: OpenEprSocket | OpenDataSocket, user: int) -> None:
         """Raise `LocalMisuse` or `ResourceLimit` unless `user` may open this socket now."""
         if not asked.purpose:
             raise LocalMisuse("purpose 0 is the circuits' own: take one of 1..65535")

@@ -7,6 +7,7 @@ from qstack.base.time import Instant
 from qstack.base.units import MILLISECOND_NS
 from qstack.proto.epr.acting import Acting, Step
 from qstack.proto.epr.admission import Admission
+from qstack.proto.epr.data import DataDesk, DataFlow
 from qstack.proto.epr.ledger import Ledger
 from qstack.proto.epr.qubits import HeldQubit, Qubits
 from qstack.proto.epr.request import EprRequest, Failure, reading_of
@@ -21,15 +22,19 @@ from qstack.wire.control import (
     EprSocketOpened,
     FreeQubits,
     MeasureQubits,
+    OpenDataSocket,
     OpenEprSocket,
     QubitGate,
     Refused,
+    SendSocketData,
+    TakeSocketData,
 )
 from qstack.wire.value import Message
 
 __all__ = ["REQUESTS", "Asking"]
 
-REQUESTS = (OpenEprSocket, CloseEprSocket, CreateEpr, CancelEpr, ActOnQubits, MeasureQubits, FreeQubits)
+REQUESTS = (OpenEprSocket, CloseEprSocket, CreateEpr, CancelEpr, ActOnQubits, MeasureQubits, FreeQubits, OpenDataSocket,
+            SendSocketData, TakeSocketData)  # fmt: skip
 """The messages of applications that this protocol serves."""
 
 _TEXT_LIMIT = 500  # of Refused
@@ -41,13 +46,14 @@ class Asking:
 
     def __init__(
         self, ledger: Ledger, admission: Admission, qubits: Qubits, acting: Acting, telling: Telling,
-        around: Surroundings,
+        data: DataDesk, around: Surroundings,
     ) -> None:  # fmt: skip
         self._ledger = ledger
         self._admission = admission
         self._qubits = qubits
         self._acting = acting
         self._telling = telling
+        self._data = data
         self._around = around
 
     def serve(self, message: Message, client: int, user: int) -> None:
@@ -62,7 +68,11 @@ class Asking:
 
     def _serve(self, message: Message, client: int, user: int) -> None:
         match message:
-            case OpenEprSocket():
+            case SendSocketData():
+                self._data.send(self._socket_of(client, message.socket), message)
+            case TakeSocketData():
+                self._data.take(self._socket_of(client, message.socket), message)
+            case OpenEprSocket() | OpenDataSocket():
                 self._open(message, client, user)
             case CloseEprSocket():
                 self._ledger.fire(self._socket_of(client, message.socket), SocketEvent.CLOSED, ErrorCode.CANCELLED)
@@ -83,16 +93,18 @@ class Asking:
                     if held is not None:
                         self._acting.empty(held)
 
-    def _open(self, message: OpenEprSocket, client: int, user: int) -> None:
+    def _open(self, message: OpenEprSocket | OpenDataSocket, client: int, user: int) -> None:
         self._admission.check_opening(message, user)
         socket = EprSocket(client, user, message.remote, message.purpose, self._ledger.next_life(), self._around,
-                           self._ledger.fired)  # fmt: skip
+                           self._ledger.fired, DataFlow() if isinstance(message, OpenDataSocket) else None)  # fmt: skip
         self._ledger.enter(socket)
         self._telling.tell(client, EprSocketOpened(request=message.request, socket=socket.life, node=self._ledger.own))
         self._ledger.fire(socket, SocketEvent.FOUND)
 
     def _create(self, message: CreateEpr, socket: EprSocket) -> None:
         self._admission.check_creating(message, len(socket.requests))
+        if socket.data is not None:
+            raise LocalMisuse("this socket is for data: open an EPR socket to ask for pairs")
         if message.kind not in tuple(PairKind):
             raise LocalMisuse(f"kind {message.kind}: there are 0 (keep), 1 (measure) and 2 (prepare)")
         for half in (message.local, message.remote):

@@ -16,6 +16,9 @@ from qstack.base.services import (
     CreateAccepted,
     CreateDone,
     CreateFailed,
+    DataArrived,
+    DataFailed,
+    DataSent,
     DeviceGone,
     PairOk,
     PairsRevoked,
@@ -28,6 +31,7 @@ from qstack.base.units import fidelity_to_wire
 from qstack.proto.epr.acting import Acting
 from qstack.proto.epr.admission import Admission, PurposeRule
 from qstack.proto.epr.asking import Asking
+from qstack.proto.epr.data import DataDesk
 from qstack.proto.epr.ledger import Ledger
 from qstack.proto.epr.params import EprParameters
 from qstack.proto.epr.qubits import HeldQubit, PairName, Qubits
@@ -36,7 +40,7 @@ from qstack.proto.epr.socket import EprSocket
 from qstack.proto.epr.states import RequestEvent, SocketEvent
 from qstack.proto.epr.telling import Telling
 from qstack.wire.control import EprOutcome, EprPair, QubitsRevoked
-from qstack.wire.epr import MAXIMUM_GIVEN_UP, GivenUp, PairsGivenUp, SocketClose, SocketOpen
+from qstack.wire.epr import MAXIMUM_GIVEN_UP, DataTaken, GivenUp, PairsGivenUp, SocketClose, SocketOpen
 from qstack.wire.value import Message
 
 __all__ = ["EprDescription", "EprMachine", "HeldDescription", "RequestDescription", "SocketDescription"]
@@ -109,7 +113,8 @@ class EprMachine:
         self._telling = Telling(self.effects)
         self._acting = Acting(self._ledger, self._qubits, self._telling)
         self.admission = Admission(rules, self._ledger, lambda node: node in neighbours)
-        self._asking = Asking(self._ledger, self.admission, self._qubits, self._acting, self._telling, self)
+        self._data = DataDesk(self._ledger, self._telling)
+        self._asking = Asking(self._ledger, self.admission, self._qubits, self._acting, self._telling, self._data, self)
 
     # --- driven by the node --------------------------------------------------------------------------------------
 
@@ -129,6 +134,8 @@ class EprMachine:
             case PairsGivenUp():
                 taken = True
                 self._given_up(message, sender.qna)
+            case DataTaken():
+                taken = self._data.taken(socket, message)
             case _:
                 raise PeerViolation(f"{message.NAME} is no message of a socket")
         if not taken:
@@ -147,7 +154,8 @@ class EprMachine:
                 self._ledger.fire(socket, SocketEvent.CLOSED, ErrorCode.CANCELLED)
 
     def on_service(self, service: Any, now_ns: Instant) -> None:
-        """CreateAccepted, PairOk, CreateFailed, CreateDone, PairsRevoked, PeerUp, PeerDown, DeviceGone."""
+        """CreateAccepted, PairOk, CreateFailed, CreateDone, PairsRevoked, PeerUp, PeerDown, DeviceGone, DataSent,
+        DataFailed, DataArrived."""
         self._ledger.now_ns = now_ns
         match service:
             case PairOk():
@@ -166,6 +174,8 @@ class EprMachine:
                 names = [PairName(service.neighbour, service.mine, service.create_id, sequence)
                          for sequence in service.sequences]  # fmt: skip
                 self._revoke(names, ErrorCode.EXPIRED, emptied=True)
+            case DataSent() | DataFailed() | DataArrived():
+                self._data.on_service(service)
             case PeerUp(seal=Seal.HOP):
                 self._fire_all(service.peer, SocketEvent.FOUND)
             case PeerDown(seal=Seal.HOP):
@@ -246,6 +256,10 @@ class EprMachine:
         for qubit in held:
             self._acting.empty(qubit)
         self._tell_given_up(socket.remote, socket.purpose, [qubit.name for qubit in held])
+
+    def end_data(self, socket: EprSocket, reason: ErrorCode) -> None:
+        """Messages of a data socket that are not sent have failed."""
+        self._data.end(socket, reason)
 
     def await_drain(self, socket: EprSocket) -> None:
         """Begin drain_timeout."""

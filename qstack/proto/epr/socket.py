@@ -13,8 +13,9 @@ from qstack.base.bell import Basis
 from qstack.base.effects import SendMessage
 from qstack.base.errors import ErrorCode
 from qstack.base.ids import PurposeId, Qna
-from qstack.base.services import CreateFailed, ListenPairs, PairOk, UnlistenPairs
+from qstack.base.services import CreateFailed, ListenData, ListenPairs, PairOk, UnlistenData, UnlistenPairs
 from qstack.base.units import fidelity_to_wire
+from qstack.proto.epr.data import DataFlow
 from qstack.proto.epr.request import EprRequest, Failure
 from qstack.proto.epr.states import REQUEST, SOCKET, RequestEvent, SocketState
 from qstack.wire.control import EprConnected, EprDisconnected, EprIncomplete, EprOutcome
@@ -42,6 +43,9 @@ class Surroundings(Protocol):
     def free_all(self, socket: "EprSocket") -> None:
         """Empty what the socket's application holds, and tell the other end."""
 
+    def end_data(self, socket: "EprSocket", reason: ErrorCode) -> None:
+        """Messages of a data socket that are not sent have failed."""
+
     def await_drain(self, socket: "EprSocket") -> None:
         """Begin drain_timeout."""
 
@@ -52,7 +56,8 @@ class Surroundings(Protocol):
 @SOCKET.drives
 @dataclass(slots=True, eq=False)
 class EprSocket:
-    """One socket. `life` names it to its application and to the other end; `other` is the life there, 0 for none."""
+    """One socket. `life` names it to its application and to the other end; `other` is the life there, 0 for none.
+    `data` is there when it carries octets, and then it carries no pairs."""
 
     client: int
     user: int
@@ -61,6 +66,7 @@ class EprSocket:
     life: int
     around: Surroundings = field(repr=False)
     on_fired: Callable[[EprRequest], None] = field(repr=False)
+    data: DataFlow | None = None
     state: SocketState = SocketState.WAITING
     other: int = 0
     connection: int = 0
@@ -154,7 +160,8 @@ class EprSocket:
         self.connection += 1
         if not self.listening:
             self.listening = True
-            self.around.effects.append(ListenPairs(self.remote, self.purpose))
+            listen = ListenPairs if self.data is None else ListenData
+            self.around.effects.append(listen(self.remote, self.purpose))
         self.tell(EprConnected(socket=self.life, connection=self.connection))
 
     def _act_answer(self, message: SocketOpen) -> None:
@@ -178,6 +185,7 @@ class EprSocket:
         self.served.clear()
         self.finished.clear()
         self.unfinished.clear()
+        self.around.end_data(self, reason)
         self.tell(EprDisconnected(socket=self.life, connection=self.connection, reason=reason))
 
     def _may_mean_it(self, message: SocketClose) -> bool:
@@ -215,7 +223,9 @@ class EprSocket:
         self.awaited.clear()
         self.fire_requests(RequestEvent.CANCELLED, Failure(reason))
         if self.listening:
-            self.around.effects.append(UnlistenPairs(self.remote, self.purpose))
+            unlisten = UnlistenPairs if self.data is None else UnlistenData
+            self.around.effects.append(unlisten(self.remote, self.purpose))
+        self.around.end_data(self, reason)
         self.around.free_all(self)
         self.send(SocketClose(purpose=self.purpose, life=self.life, reason=reason, finished=tuple(self.finished),
                               served=tuple(self.served)))  # fmt: skip

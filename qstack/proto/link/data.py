@@ -51,13 +51,17 @@ class QubitLine(Interface):
 
 @dataclass(slots=True, eq=False)
 class _Outgoing:
-    """A message. `sent`: octets that are in blocks; `last`: its last block."""
+    """A message. `sent`: octets that are in blocks; `last`: its last block; `counts`: octets that count, by block;
+    `dense`: of these, what came in qubits."""
 
     purpose: PurposeId
     number: int
     octets: bytes
+    head: int
     sent: int = 0
     last: int | None = None
+    counts: dict[int, int] = field(default_factory=dict)
+    dense: int = 0
 
 
 @dataclass(slots=True)
@@ -107,7 +111,7 @@ class DataLine:
             return ErrorCode.TOO_BIG
         if len(self._messages) >= _WAITING:
             return ErrorCode.NO_RESOURCES
-        self._messages.append(_Outgoing(asked.purpose, asked.number, asked.octets))
+        self._messages.append(_Outgoing(asked.purpose, asked.number, asked.octets, asked.head))
         self.pump()
         return None
 
@@ -128,8 +132,9 @@ class DataLine:
             return None
         message = next(each for each in self._messages if each.last is None)
         piece = message.octets[message.sent : message.sent + most]
-        message.sent += len(piece)
         number, self._next = self._next, self._next + 1 & 0xFFFF_FFFF
+        message.counts[number] = max(0, len(piece) - max(0, message.head - message.sent))
+        message.sent += len(piece)
         if message.sent >= len(message.octets):
             message.last = number
         return Block(number, message.purpose, message.last is not None, piece)
@@ -142,6 +147,12 @@ class DataLine:
             data=block.data,
         ))  # fmt: skip
 
+    def came_dense(self, block: Block) -> None:
+        """A block of this end's has come in qubits."""
+        self._around.count("data_dense_octets", len(block.data))
+        for message in self._messages:
+            message.dense += message.counts.get(block.number, 0)
+
     def acknowledged(self, ack: DataAck) -> None:
         """The other end has handed on what is before. Raises `PeerViolation` for what was never sent."""
         if _distance(self._acknowledged, ack.block) > _distance(self._acknowledged, self._next):
@@ -149,7 +160,8 @@ class DataLine:
         self._acknowledged = ack.block
         while self._messages and self._is_over(self._messages[0]):
             done = self._messages.popleft()
-            self._around.emit(DataSent(self.configuration.neighbour, done.purpose, done.number))
+            plain = max(0, len(done.octets) - done.head) - done.dense
+            self._around.emit(DataSent(self.configuration.neighbour, done.purpose, done.number, done.dense, plain))
         self.pump()
 
     def refused(self, refuse: DataRefuse) -> None:

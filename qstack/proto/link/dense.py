@@ -234,7 +234,7 @@ class DenseCoder:
         octets = len(sending.block.data) + sending.parity
         self.quality.note(octets, min(told.lost, octets), told.wrong if told.whole else None)
         if told.whole:
-            self._around.count("data_dense_octets", len(sending.block.data))
+            self._line.came_dense(sending.block)
             self._finish()
         else:
             self._give_up()

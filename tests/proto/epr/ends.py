@@ -21,11 +21,17 @@ from qstack.base.services import (
     CreateDone,
     CreateFailed,
     CreatePairs,
+    DataArrived,
+    DataFailed,
+    DataSent,
+    ListenData,
     ListenPairs,
     PairOk,
     PeerDown,
     PeerUp,
     QubitsFreed,
+    SendData,
+    UnlistenData,
     UnlistenPairs,
 )
 from qstack.base.time import DomainTime, Instant, Timescale
@@ -49,6 +55,7 @@ class Link:
     """What one node's link knows: for whom it listens, and the requests in its queue by (asked here, create_id)."""
 
     listening: set[tuple[Qna, int]] = field(default_factory=set)
+    takes_data: set[tuple[Qna, int]] = field(default_factory=set)
     queue: dict[tuple[bool, int], CreatePairs] = field(default_factory=dict)
 
 
@@ -240,10 +247,19 @@ class Ends:
                 create = link.queue.pop((True, service.create_id), None)
                 if create is not None:
                     self.wires[node].append(("cancel", create))
+            case ListenData():
+                link.takes_data.add((service.neighbour, service.purpose))
+            case UnlistenData():
+                link.takes_data.discard((service.neighbour, service.purpose))
+            case SendData():
+                self.wires[node].append(("data", service))
             case _:
                 raise AssertionError(service)
 
-    def _link_hears(self, node: Qna, sender: Qna, what: str, create: CreatePairs, *more: Any) -> None:
+    def _link_hears(self, node: Qna, sender: Qna, what: str, create: Any, *more: Any) -> None:
+        if what.startswith("data"):
+            self._data_comes(node, sender, what, create)
+            return
         link, purpose, number = self.links[node], create.purpose, create.create_id
         match what:
             case "create" if (sender, purpose) in link.listening:
@@ -263,6 +279,19 @@ class Ends:
                 self._ok(node, sender, create, mine=False, sequence=more[0])
             case "done" if link.queue.pop((False, number), None):
                 self.service(node, CreateDone(sender, purpose, number, False))
+
+    def _data_comes(self, node: Qna, sender: Qna, what: str, sent: SendData) -> None:
+        """The first octet that counts goes in a qubit, the others plainly."""
+        if what == "data" and (sender, sent.purpose) in self.links[node].takes_data:
+            self.wires[node].append(("data sent", sent))
+            self.service(node, DataArrived(sender, sent.purpose, sent.octets))
+        elif what == "data":
+            self.wires[node].append(("data refused", sent))
+        elif what == "data sent":
+            size = len(sent.octets) - sent.head
+            self.service(node, DataSent(sender, sent.purpose, sent.number, min(1, size), max(0, size - 1)))
+        else:
+            self.service(node, DataFailed(sender, sent.purpose, sent.number, ErrorCode.NO_ENDPOINT))
 
     def serve(self, node: Qna, create: CreatePairs, number: int | None = None) -> None:
         """Make pairs of a request that `node` asked for; all of them by default, which ends the request."""
