@@ -86,7 +86,7 @@ NUMBERS: list[tuple[str, str, int]] = [
     ("estimation", "and to 1/e in #: drifts", F.tally.memory_ns),
     ("estimation", "begins at 1 with the weight of # samples", round(F.tally.prior_tests)),
     ("estimation", "and so on down to #, the greatest", F.settings.shortest_window_ns),
-    ("estimation", "The first comes # after the beginning", F.calibration.first_ns),
+    ("estimation", "The first one comes # after the beginning", F.calibration.first_ns),
     ("estimation", "twice the one before, up to #:", F.calibration.interval_ns),
     ("estimation", "sums begin with the weight of # clicks", round(F.calibration.prior_clicks)),
     ("estimation", "dark counts with that of # cycles", round(F.calibration.prior_cycles)),

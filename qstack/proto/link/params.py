@@ -48,6 +48,7 @@ class LinkParameters:
     unanswered_requests: int = 64  # LINK-5.1-4: CreateRequests of one end that wait for their answers
     discipline: Discipline = Discipline.WFQ  # LINK-5.6-1
     weights: tuple[float, ...] = (1.0,)  # LINK-5.6-2: of the queues, the most urgent first; 0: strict priority
+    alone_ns: int = 10 * SECOND_NS  # LINK-4.1-14: a consecutive request has the link to itself, at most
     dense_timeout_ns: int = 500 * MILLISECOND_NS  # DATA-4-7: a block in qubits of which nothing is heard
     move: MovePolicy = MovePolicy.NEEDED  # LINK-5.5-6
     stock_pairs: int = 0  # LINK-5.8-1: kept of an idle link, 0 for none

@@ -63,7 +63,9 @@ class Planner:
         self._queue = queue
         self._stock = stock
         self._unit = windows.unit
-        self._scheduler = Scheduler(around.parameters.discipline, around.parameters.weights)
+        parameters = around.parameters
+        alone_cycles = parameters.alone_ns / configuration.cycle_ns
+        self._scheduler = Scheduler(parameters.discipline, parameters.weights, alone_cycles)
         self._pool = windows.pool
         self._windows = windows
         self._around = around
@@ -137,7 +139,7 @@ class Planner:
         """Windows for one slot, in turns. Gives how many there are."""
         first = Cycle(slot * self.configuration.slot_cycles)
         behind, laid = first + self.configuration.slot_cycles, 0
-        for draft in self._in_turn(drafts):
+        for draft in self._in_turn(drafts, first):
             first = Cycle(self._unit.hardware.next_attempt(first))
             if laid >= left or first >= behind or draft.wanted <= 0.0 or slot < draft.request.next_slot:
                 continue
@@ -152,11 +154,11 @@ class Planner:
             first, laid = Cycle(first + cycles), laid + 1
         return laid
 
-    def _in_turn(self, drafts: list[_Draft]) -> list[_Draft]:
-        if len(drafts) == 1:
-            return drafts
+    def _in_turn(self, drafts: list[_Draft], first_cycle: int) -> list[_Draft]:
+        if len(drafts) == 1 and not drafts[0].request.sequence:
+            return drafts  # the stock, which has no place
         by_place = {draft.request.sequence: draft for draft in drafts}
-        return [by_place[place] for place in self._scheduler.order(by_place)]
+        return [by_place[place] for place in self._scheduler.order(by_place, first_cycle)]
 
     def _drafts(self) -> list[_Draft]:
         requests = [request for request in self._queue if self._can_be_planned(request)]

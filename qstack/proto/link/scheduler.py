@@ -8,7 +8,7 @@ Laws
    cost / the queue's weight later. Whoever's turn ends first is next; of equals the lower queue, then the lower place.
 3. A queue's turns follow one another, whoever has them: so queues share the link by weight, however many requests each
    has, and the requests of one queue take turns.
-4. A consecutive request that has had a window is alone until it is through.
+4. A consecutive request that has had a window is alone until it is through, or has had its time.
 
 Theory: Dahlberg et al. 2019, after Demers, Keshav, Shenker 1989 (weighted fair queueing).
 """
@@ -16,6 +16,7 @@ Theory: Dahlberg et al. 2019, after Demers, Keshav, Shenker 1989 (weighted fair 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from math import inf
 
 from qstack.base.errors import LocalMisuse
 
@@ -45,16 +46,21 @@ class _Entry:
     claim: Claim
     queue: int
     finish: float
-    served: bool = False
+    alone_until: float = 0.0
 
 
 class Scheduler:
-    """The order of requests. `weights`: of the queues, the most urgent first. Raises `LocalMisuse`."""
+    """The order of requests.
 
-    def __init__(self, discipline: Discipline, weights: tuple[float, ...]) -> None:
+    `weights`: of the queues, the most urgent first. `alone_cycles`: for how long a consecutive request has the link to
+    itself at most. Raises `LocalMisuse`.
+    """
+
+    def __init__(self, discipline: Discipline, weights: tuple[float, ...], alone_cycles: float = inf) -> None:
         if not weights or min(weights) < 0.0:
             raise LocalMisuse("weights of the link's queues: at least one, none negative; 0 stands for strict priority")
         self._discipline = discipline
+        self._alone_cycles = alone_cycles
         self._weights = weights
         self._last_finish = [0.0] * len(weights)
         self._entries: dict[int, _Entry] = {}
@@ -79,13 +85,14 @@ class Scheduler:
         """A request was given a window."""
         entry = self._entries.get(place)
         if entry is not None:
-            entry.served = True
+            if entry.claim.consecutive and not entry.alone_until:
+                entry.alone_until = now_cycle + self._alone_cycles
             entry.finish = self._finish(entry.queue, cycles, now_cycle)
 
-    def order(self, places: Iterable[int]) -> list[int]:
+    def order(self, places: Iterable[int], now_cycle: int) -> list[int]:
         """Those of these requests that may have windows now, the next one first."""
         entries = [self._entries[place] for place in places if place in self._entries]
-        alone = [place for place, entry in self._entries.items() if entry.claim.consecutive and entry.served]
+        alone = [place for place, entry in self._entries.items() if now_cycle < entry.alone_until]
         if alone:
             entries = [entry for entry in entries if entry.claim.place == min(alone)]
         return [entry.claim.place for entry in sorted(entries, key=self._key)]

@@ -14,7 +14,7 @@ def served(scheduler: Scheduler, places: list[int], windows: int, cycles: int = 
     """Who gets the next windows, when all of them always want one."""
     order = []
     for _ in range(windows):
-        first = scheduler.order(places)[0]
+        first = scheduler.order(places, 0)[0]
         scheduler.served(first, cycles, 0)
         order.append(first)
     return order
@@ -29,7 +29,7 @@ def test_first_come_first_served_goes_by_place() -> None:
     scheduler = Scheduler(Discipline.FCFS, (1.0, 1.0))
     for place, priority in ((3, 1), (1, 0), (2, 1)):
         scheduler.admit(Claim(place, priority, 10.0), 0)
-    assert scheduler.order([2, 3, 1]) == [1, 2, 3]
+    assert scheduler.order([2, 3, 1], 0) == [1, 2, 3]
     assert served(scheduler, [1, 2], 3) == [1, 1, 1]
 
 
@@ -38,7 +38,7 @@ def test_strict_queue_comes_before_weighted_ones_and_by_place() -> None:
     scheduler.admit(Claim(1, 0, 1.0), 0)
     scheduler.admit(Claim(3, 1, 1e9), 0)
     scheduler.admit(Claim(2, 1, 1e9), 0)
-    assert scheduler.order([1, 2, 3]) == [2, 3, 1]
+    assert scheduler.order([1, 2, 3], 0) == [2, 3, 1]
 
 
 def test_weights_divide_the_link() -> None:
@@ -62,7 +62,7 @@ def test_equal_turns_go_to_the_lower_queue_and_then_to_the_lower_place() -> None
     scheduler = Scheduler(Discipline.WFQ, (1.0, 1.0))
     scheduler.admit(Claim(1, 0, 10.0), 0)
     scheduler.admit(Claim(2, 1, 10.0), 0)
-    assert scheduler.order([1, 2]) == [2, 1]
+    assert scheduler.order([1, 2], 0) == [2, 1]
 
 
 def test_queue_that_was_idle_has_saved_up_nothing() -> None:
@@ -73,7 +73,7 @@ def test_queue_that_was_idle_has_saved_up_nothing() -> None:
     scheduler.admit(Claim(2, 1, 10.0), 10_000)
     order = []
     for step in range(100):
-        first = scheduler.order([1, 2])[0]
+        first = scheduler.order([1, 2], 0)[0]
         scheduler.served(first, 10, 10_000 + 10 * step)
         order.append(first)
     assert 45 <= order.count(2) <= 55
@@ -83,12 +83,22 @@ def test_consecutive_request_is_alone_once_it_was_served() -> None:
     scheduler = Scheduler(Discipline.WFQ, (0.0, 1.0))
     scheduler.admit(Claim(1, 0, 10.0, consecutive=True), 0)
     scheduler.admit(Claim(2, 1, 10.0), 0)
-    assert scheduler.order([1, 2]) == [2, 1]
+    assert scheduler.order([1, 2], 0) == [2, 1]
     scheduler.served(1, 10, 0)
-    assert scheduler.order([1, 2]) == [1]
-    assert scheduler.order([2]) == [], "what is planned for it already must come first"
+    assert scheduler.order([1, 2], 0) == [1]
+    assert scheduler.order([2], 0) == [], "what is planned for it already must come first"
     scheduler.forget(1)
-    assert scheduler.order([1, 2]) == [2]
+    assert scheduler.order([1, 2], 0) == [2]
+
+
+def test_consecutive_request_that_does_not_end_is_alone_for_its_time_only() -> None:
+    scheduler = Scheduler(Discipline.WFQ, (1.0,), alone_cycles=100)
+    scheduler.admit(Claim(1, 0, 10.0, consecutive=True), 0)
+    scheduler.admit(Claim(2, 0, 10.0), 0)
+    scheduler.served(1, 10, 1_000)
+    scheduler.served(1, 10, 1_050)
+    assert scheduler.order([2], 1_099) == []
+    assert scheduler.order([1, 2], 1_100) == [2, 1], "the time counts from the first window"
 
 
 @pytest.mark.parametrize("weights", [(), (-1.0,), (1.0, -0.5)])
@@ -111,10 +121,10 @@ def test_order_holds_each_request_once_and_depends_on_nothing_else(
         for place, (priority, cost, consecutive) in zip(places, claims, strict=True):
             scheduler.admit(Claim(place, priority, cost, consecutive), 0)
         for now, turn in enumerate(turns):
-            order = scheduler.order(places)
+            order = scheduler.order(places, 0)
             scheduler.served(order[turn % len(order)], 10, now)
-    order = one.order(places)
-    assert order == two.order(list(reversed(places))) and order
+    order = one.order(places, 0)
+    assert order == two.order(list(reversed(places)), 0) and order
     assert len(set(order)) == len(order) and set(order) <= set(places)
     if not any(consecutive for _, _, consecutive in claims):
         assert set(order) == set(places)
