@@ -50,7 +50,7 @@ def test_readme_commands_run_in_the_order_shown(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_first_pairs_are_those_of_their_bell_states_in_fifteen_lines(root: Path) -> None:
+def test_first_pairs_are_those_of_their_bell_states_in_fifteen_lines_and_octets_arrive(root: Path) -> None:
     example = root / "tools/examples/first_pairs.py"
     lines = [line for line in example.read_text().splitlines() if line.strip()]
     assert len(lines) <= 15
@@ -63,6 +63,8 @@ def test_first_pairs_are_those_of_their_bell_states_in_fifteen_lines(root: Path)
         assert {(state.startswith("PSI"), ours != theirs) for _, state, ours, theirs in told} <= {
             (True, False), (False, True)
         }
+        octets = run(f"{sys.executable} tools/examples/first_data.py {folder}/alice.sock {folder}/repeater.sock", root)
+        assert octets.stdout.splitlines()[1:] == ["two bits a qubit"], octets.stderr
     finally:
         run(f"qstack-lab down --dir {folder}", root)
 
