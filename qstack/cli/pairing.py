@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from qstack.base.errors import LocalMisuse
 from qstack.base.ids import format_qna
 from qstack.base.pairs import PairKind
-from qstack.sockets.errors import EprRequestFailed, QubitLost, RemoteClosed
 
 if TYPE_CHECKING:  # when it runs, only commands of this group need the sockets
     from qstack.sockets.epr_blocking import EprSocket, Qubit
@@ -91,6 +90,8 @@ def _connect(socket: EprSocket, options: argparse.Namespace) -> None:
 
 
 def _outcome(qubit: Qubit, basis: str) -> int | None:
+    from qstack.sockets.errors import QubitLost  # noqa: PLC0415 - see above
+
     try:
         return qubit.measure(basis).outcome
     except QubitLost:  # told as lost; why the request or the other end has gone, the next pair tells
@@ -107,12 +108,16 @@ def _kept(socket: EprSocket, options: argparse.Namespace) -> Iterator[Qubit]:
 
 def _linger(socket: EprSocket) -> None:
     """Whoever asked may learn of the last pairs later than this end does, and would lose them if this end left."""
+    from qstack.sockets.errors import EprRequestFailed, RemoteClosed  # noqa: PLC0415 - see above
+
     with suppress(TimeoutError, RemoteClosed, EprRequestFailed):
         socket.recv_measure(1, timeout=_LINGER_S)
 
 
 def _tell_measured(socket: EprSocket, options: argparse.Namespace) -> None:
     """All of them or, before the request's failure is raised, those that came."""
+    from qstack.sockets.errors import EprRequestFailed  # noqa: PLC0415 - see above
+
     try:
         measured = _measured(socket, options)
     except EprRequestFailed as failed:
