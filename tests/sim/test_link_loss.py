@@ -112,6 +112,7 @@ def test_with_few_memories_too_a_tenth_of_the_datagrams_lost_costs_less_than_a_t
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("probability", PROBABILITIES)
 @pytest.mark.parametrize("memories", MEMORIES)
 def test_with_any_memories_and_any_success_a_tenth_of_the_datagrams_lost_costs_less_than_a_twentieth_of_the_pairs(
